@@ -1,0 +1,1 @@
+//! The native back end: sandboxes made by the starter on this host.

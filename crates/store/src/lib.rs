@@ -1,0 +1,12 @@
+//! Metadata at rest: traits and back ends. No business rules live here.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod metadata;
+mod rows;
+pub mod sqlite;
+
+pub use error::StoreError;
+pub use metadata::MetadataStore;
+pub use rows::{KeyRow, Page, PageQuery, SessionChange, SessionRow, TenantRow};

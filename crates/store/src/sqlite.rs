@@ -1,0 +1,1 @@
+//! SQLite: the back end that needs no set-up.
