@@ -1,1 +1,15 @@
+//! A server of one's own for every test: its own starter, data directory, ports and uid, all gone afterwards.
 
+#![forbid(unsafe_code)]
+
+mod bins;
+mod host;
+mod rpc;
+mod server;
+mod starter;
+
+pub use bins::Bins;
+pub use host::{ProcStatus, descendants_of, namespace_inode, wait_until};
+pub use rpc::{Answer, Rpc, ToolAnswer};
+pub use server::{Server, ServerBuilder};
+pub use starter::Starter;

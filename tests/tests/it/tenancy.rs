@@ -1,0 +1,100 @@
+//! One tenant never sees another's session: foreign is the same as unknown.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tests::{Rpc, Server};
+
+#[tokio::test]
+async fn a_foreign_session_is_an_unknown_session() -> Result<()> {
+    let server = Server::start()?;
+    let ours = Rpc::new(&server)?;
+    let (key, _) = new_key(&server, &["--tenant", "others"])?;
+    let theirs = Rpc::with_key(&server, &key)?;
+    let id = ours.create_with(&[("Labels", r#"{"secret":"plan"}"#)]).await?;
+    let unknown = "session-aaaaaaaaaaaaaaaaaaaaaaaa";
+
+    let actions: &[(&str, &[(&str, &str)])] = &[
+        ("GetSession", &[]),
+        ("GetSessionDetail", &[]),
+        ("GetLabel", &[]),
+        ("SetLabel", &[("Labels", r#"{"a":"b"}"#)]),
+        ("GetMcpResource", &[]),
+        ("GetLink", &[("ProtocolType", "https"), ("Port", "30100")]),
+        ("RefreshSessionIdleTime", &[]),
+        ("CallMcpTool", &[("Name", "shell"), ("Args", r#"{"command":"id"}"#)]),
+        ("ReleaseMcpSession", &[]),
+        ("DeleteSessionAsync", &[]),
+    ];
+    for (action, extra) in actions {
+        let ask = |session: String| {
+            let (theirs, mut params) = (theirs.clone(), extra.to_vec());
+            async move {
+                params.push(("SessionId", session.as_str()));
+                theirs.ask(action, &params).await
+            }
+        };
+        let (foreign, absent) = (ask(id.clone()).await?, ask(unknown.to_owned()).await?);
+        let plain = |body: &Value, session: &str| {
+            let mut body = body.clone();
+            body["RequestId"] = Value::Null;
+            body.to_string().replace(session, "ID")
+        };
+        assert_eq!(foreign.status, absent.status, "{action}");
+        assert_eq!(plain(&foreign.body, &id), plain(&absent.body, unknown), "{action}");
+        assert!(foreign.status >= 400, "{action}: {foreign:?}");
+    }
+    let listed = theirs.ok("ListSession", &[("Labels", "{}")]).await?;
+    assert_eq!(listed["TotalCount"], 0, "{listed}");
+    assert_eq!(ours.ok("GetLabel", &[("SessionId", &id)]).await?["Data"]["Labels"], r#"{"secret":"plan"}"#);
+
+    // A cursor of one tenant is worthless to another.
+    ours.create().await?;
+    let page = ours.ok("ListSession", &[("Labels", "{}"), ("MaxResults", "1")]).await?;
+    let cursor = page["NextToken"].as_str().context("no NextToken")?;
+    assert_eq!(theirs.ask("ListSession", &[("Labels", "{}"), ("MaxResults", "1"), ("NextToken", cursor)]).await?.status, 400);
+    assert_eq!(ours.ask("ListSession", &[("Labels", r#"{"secret":"plan"}"#), ("MaxResults", "1"), ("NextToken", cursor)]).await?.status, 400);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_worthless_at_once_and_keys_are_stored_hashed() -> Result<()> {
+    let server = Server::start()?;
+    let (key, key_id) = new_key(&server, &["--tenant", "short-lived"])?;
+    let rpc = Rpc::with_key(&server, &key)?;
+    rpc.ok("ListSession", &[("Labels", "{}")]).await?;
+    let refused = server.cli(&["key", "ls"])?;
+    assert!(refused.status.success());
+    server.cli_ok(&["key", "revoke", &key_id])?;
+    assert_eq!(rpc.ask("ListSession", &[("Labels", "{}")]).await?.status, 401);
+
+    for file in std::fs::read_dir(server.data_dir())?.flatten().filter(|entry| entry.file_name() != "key") {
+        if let Ok(bytes) = std::fs::read(file.path()) {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            assert!(!text.contains(&key) && !text.contains(&server.key()?), "{} holds a key's text", file.path().display());
+        }
+    }
+    let logs: String = std::fs::read_dir(server.data_dir().join("logs"))?.flatten().filter_map(|e| std::fs::read_to_string(e.path()).ok()).collect();
+    assert!(logs.contains("ListSession") && !logs.contains(&key), "the log holds a key's text, or nothing");
+    Ok(())
+}
+
+#[tokio::test]
+async fn ordinary_keys_do_not_manage() -> Result<()> {
+    let server = Server::start()?;
+    let (key, _) = new_key(&server, &["--tenant", "plain"])?;
+    let run = |args: &[&str]| server.command(&tests::Bins::find().expect("built").roadstead).env("AGENTBAY_API_KEY", &key).args(args).output();
+    for args in [&["key", "create", "--tenant", "mine"][..], &["down"]] {
+        let output = run(args)?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && text.contains("admin"), "{args:?}: {text}");
+    }
+    Ok(())
+}
+
+fn new_key(server: &Server, args: &[&str]) -> Result<(String, String)> {
+    let mut all = vec!["--json", "key", "create"];
+    all.extend_from_slice(args);
+    let made: Value = serde_json::from_str(&server.cli_ok(&all)?)?;
+    let text = |name: &str| made.pointer(name).and_then(Value::as_str).map(str::to_owned);
+    Ok((text("/key").or_else(|| text("/text")).context("no key text")?, text("/id").or_else(|| text("/info/id")).context("no key id")?))
+}
