@@ -1,5 +1,6 @@
 //! Limits and defaults of the engine.
 
+use std::time::Duration;
 use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits};
 
 /// What an operator can set.
@@ -17,6 +18,10 @@ pub struct ControlConfig {
     pub sessions_per_tenant: u32,
     /// Tool calls one session may run at once.
     pub calls_per_session: u32,
+    /// Tunnels one session may have open at once.
+    pub tunnels_per_session: u32,
+    /// How long things may take and how often they are looked at.
+    pub timings: Timings,
 }
 
 impl Default for ControlConfig {
@@ -28,6 +33,62 @@ impl Default for ControlConfig {
             output: OutputLimit::default(),
             sessions_per_tenant: 1000,
             calls_per_session: 64,
+            tunnels_per_session: 256,
+            timings: Timings::default(),
+        }
+    }
+}
+
+/// How long the engine waits for its parts, and its periods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timings {
+    /// Making a sandbox, then giving up and undoing.
+    pub create: Duration,
+    /// Destroying a sandbox, then trying again.
+    pub destroy: Duration,
+    /// Opening a tunnel.
+    pub open_stream: Duration,
+    /// First pause after a failed clean-up; doubled until [`Self::retry_max`].
+    pub retry_first: Duration,
+    /// Longest pause between two tries of a clean-up.
+    pub retry_max: Duration,
+    /// Longest sleep of a session's owner between two looks at the wall clock, so that a clock that was set is noticed.
+    pub clock_recheck: Duration,
+    /// How often the housekeeping looks for activity that is not in the database yet.
+    pub flush_period: Duration,
+    /// Activity may be this much newer than the database knows, at most; for short idle times less.
+    pub flush_lag: Duration,
+    /// How often sandboxes that died unnoticed are looked for.
+    pub reconcile_period: Duration,
+    /// How often old rows are removed.
+    pub forget_period: Duration,
+    /// Finished sessions' rows stay this long.
+    pub keep_finished: Duration,
+    /// Running requests get this long to end when the server stops.
+    pub drain: Duration,
+    /// Sessions get this long to end when everything is shut down.
+    pub shut_down: Duration,
+    /// A key that was found good is looked up again after this long (another server may have revoked it).
+    pub key_recheck: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            create: Duration::from_secs(30),
+            destroy: Duration::from_secs(30),
+            open_stream: Duration::from_secs(10),
+            retry_first: Duration::from_millis(100),
+            retry_max: Duration::from_secs(30),
+            clock_recheck: Duration::from_secs(30),
+            flush_period: Duration::from_secs(1),
+            flush_lag: Duration::from_secs(10),
+            reconcile_period: Duration::from_secs(30),
+            forget_period: Duration::from_secs(3600),
+            keep_finished: Duration::from_secs(7 * 24 * 3600),
+            drain: Duration::from_secs(10),
+            shut_down: Duration::from_secs(30),
+            key_recheck: Duration::from_secs(30),
         }
     }
 }

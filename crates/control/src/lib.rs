@@ -7,17 +7,31 @@
 
 mod config;
 mod context;
+mod cursor;
+mod engine;
+mod fault;
+mod guest;
+mod images;
 mod key;
+mod keyring;
 mod session;
+mod time;
 
-pub use config::ControlConfig;
+pub use config::{ControlConfig, Timings};
 pub use context::{Identity, OpContext};
+pub use guest::{Guests, ToolGuest};
 pub use key::{KeyInfo, NewKey, NewKeyRequest};
 pub use session::{CreateSession, Lifetime, ListSessions, SessionPage, SessionView, ToolCall};
 
+use cursor::Cursors;
+use engine::{Engine, Mode};
+use guest::RuntimeGuests;
+use keyring::Keyring;
 use protocol::ToolOutcome;
 use runtime::{ByteStream, Runtime};
+use session::{call, create, housekeeping, list, recover, tunnel};
 use std::sync::Arc;
+use std::time::Duration;
 use store::MetadataStore;
 use types::{Clock, Entropy, Fault, ImageManifest, KeyId, Labels, NodeId, SessionId};
 
@@ -39,112 +53,162 @@ pub struct Parts {
 }
 
 /// The engine.
+///
+/// Dropping it stops its tasks and leaves the sessions as they are; [`Self::drain`] does so in good order.
 #[derive(Debug)]
 pub struct Control {
-    parts: Parts,
+    engine: Arc<Engine>,
+    keys: Keyring,
+    cursors: Cursors,
 }
 
 impl Control {
     /// Builds the engine and brings the world in line with the database: adopts live sessions, rolls back half-made
     /// ones, finishes half-deleted ones, ends those whose sandbox is gone.
     pub async fn start(parts: Parts) -> Result<Arc<Self>, Fault> {
-        Ok(Arc::new(Self { parts }))
+        let guests = Arc::new(RuntimeGuests(parts.runtime.clone()));
+        Self::start_with_guests(parts, guests).await
+    }
+
+    /// As [`Self::start`], with tools that are called in another way than through the back end's streams.
+    pub async fn start_with_guests(parts: Parts, guests: Arc<dyn Guests>) -> Result<Arc<Self>, Fault> {
+        let engine = Arc::new(Engine::new(parts, guests));
+        let mut fresh = [0; 32];
+        engine.entropy.fill(&mut fresh);
+        let secret = engine.store.shared_secret("listing-cursors", &fresh).await.map_err(|e| fault::store("starting the engine", e))?;
+        let recheck = engine.config.timings.key_recheck;
+        let keys = Keyring::new(engine.store.clone(), engine.clock.clone(), engine.entropy.clone(), recheck);
+        // From here on dropping it stops what has been started.
+        let control = Arc::new(Self { keys, cursors: Cursors::new(secret), engine });
+        control.engine.images.refresh().await?;
+        recover::recover(&control.engine).await?;
+        tokio::spawn(housekeeping::run(control.engine.clone()));
+        Ok(control)
     }
 
     /// Who holds this API key. [`types::ErrorCode::Unauthenticated`] when unknown or revoked.
     pub async fn authenticate(&self, key_text: &str) -> Result<Identity, Fault> {
-        let _ = (&self.parts, key_text);
-        Err(unwritten())
+        self.keys.authenticate(key_text).await
     }
 
     /// Makes the first tenant (`default`) and its admin key when there is no key at all; returns the key's text once.
     pub async fn first_key(&self) -> Result<Option<NewKey>, Fault> {
-        Err(unwritten())
+        self.keys.first().await
     }
 
     /// Makes a key (admin only); the text is in the answer and nowhere else.
     pub async fn create_key(&self, cx: &OpContext, request: NewKeyRequest) -> Result<NewKey, Fault> {
-        let _ = (cx, request);
-        Err(unwritten())
+        self.keys.create(cx, request).await
     }
 
     /// All keys (admin), or those of the caller's tenant.
     pub async fn list_keys(&self, cx: &OpContext) -> Result<Vec<KeyInfo>, Fault> {
-        let _ = cx;
-        Err(unwritten())
+        self.keys.list(cx).await
     }
 
-    /// Revokes a key (admin only).
+    /// Revokes a key (admin only). The last admin key is refused.
     pub async fn revoke_key(&self, cx: &OpContext, id: &KeyId) -> Result<(), Fault> {
-        let _ = (cx, id);
-        Err(unwritten())
+        self.keys.revoke(cx, id).await
     }
 
-    /// Makes a session; returns when it can be used.
+    /// Makes a session; returns when it can be used. When the future is dropped before, the session is undone.
     pub async fn create_session(&self, cx: &OpContext, request: CreateSession) -> Result<SessionView, Fault> {
-        let _ = (cx, request);
-        Err(unwritten())
+        create::create(&self.engine, cx, request).await
     }
 
     /// A live session of the caller's tenant; not found when deleted, deleting, foreign or unknown, all alike.
     /// Not an activity.
     pub async fn session(&self, cx: &OpContext, id: &SessionId) -> Result<SessionView, Fault> {
-        let _ = (cx, id);
-        Err(unwritten())
+        Ok(self.engine.sessions.find(&cx.identity.tenant, id)?.view())
     }
 
     /// A page of live sessions.
     pub async fn list_sessions(&self, cx: &OpContext, request: ListSessions) -> Result<SessionPage, Fault> {
-        let _ = (cx, request);
-        Err(unwritten())
+        list::list(&self.engine, &self.cursors, cx, request).await
     }
 
     /// Replaces a session's labels. An empty set is refused.
     pub async fn set_labels(&self, cx: &OpContext, id: &SessionId, labels: Labels) -> Result<(), Fault> {
-        let _ = (cx, id, labels);
-        Err(unwritten())
+        let handle = self.engine.sessions.find(&cx.identity.tenant, id)?;
+        if labels.is_empty() {
+            return Err(Fault::invalid("the set of labels is empty; give at least one key and value (the given set replaces the old one)"));
+        }
+        handle.set_labels(labels).await
     }
 
     /// Ends a session. With `wait`, returns when nothing of it is left; without, as soon as it is accepted.
     pub async fn delete_session(&self, cx: &OpContext, id: &SessionId, wait: bool) -> Result<(), Fault> {
-        let _ = (cx, id, wait);
-        Err(unwritten())
+        let handle = self.engine.sessions.find(&cx.identity.tenant, id)?;
+        handle.delete().await?;
+        tracing::info!(request = %cx.request, session = %id, sandbox = %handle.sandbox, "session deleted");
+        if wait { handle.finished().await } else { Ok(()) }
     }
 
     /// Keep-alive: counts as activity.
     pub async fn touch_session(&self, cx: &OpContext, id: &SessionId) -> Result<(), Fault> {
-        let _ = (cx, id);
-        Err(unwritten())
+        self.engine.sessions.find(&cx.identity.tenant, id)?.touch().await
     }
 
     /// Calls a tool in a session and waits for its end. Counts as activity at its start and its end; a running call
     /// keeps the session from idling out. Dropping the future does not end the call in the guest.
     pub async fn call_tool(&self, cx: &OpContext, id: &SessionId, call: ToolCall) -> Result<ToolOutcome, Fault> {
-        let _ = (cx, id, call);
-        Err(unwritten())
+        call::call(&self.engine, cx, id, call).await
     }
 
-    /// A connection to a port inside a session.
+    /// A connection to a port inside a session. Its bytes count as activity; being open and silent does not.
     pub async fn open_tunnel(&self, cx: &OpContext, id: &SessionId, port: u16) -> Result<ByteStream, Fault> {
-        let _ = (cx, id, port);
-        Err(unwritten())
+        tunnel::open(&self.engine, cx, id, port).await
     }
 
     /// The images on this host.
     pub async fn images(&self) -> Result<Vec<ImageManifest>, Fault> {
-        Err(unwritten())
+        self.engine.images.refresh().await
     }
 
     /// Stops taking work and lets running requests end; sessions stay (Ctrl-C, SIGTERM).
-    pub async fn drain(&self) {}
+    ///
+    /// Calls that take longer than [`Timings::drain`] are left: they go on in their guests.
+    pub async fn drain(&self) {
+        let engine = &self.engine;
+        engine.enter(Mode::Draining);
+        engine.sessions.close();
+        engine.requests.close();
+        let limit = engine.config.timings.drain;
+        if tokio::time::timeout(limit, engine.requests.wait()).await.is_err() {
+            tracing::info!(calls = engine.requests.len(), "calls still run; they go on in their sessions");
+        }
+        housekeeping::flush(engine, Duration::ZERO).await;
+        engine.enter(Mode::Stopping);
+        if tokio::time::timeout(limit, engine.sessions.all_left()).await.is_err() {
+            tracing::warn!("sessions are still being made or cleared away; the next start goes on with them");
+        }
+    }
 
     /// Ends every session of this node and the runtime's helpers (`roadstead down`). Admin only.
+    ///
+    /// Goes through even when the future is dropped. Returns how many sessions were live.
     pub async fn shut_down(&self, cx: &OpContext) -> Result<u64, Fault> {
-        let _ = cx;
-        Err(unwritten())
+        keyring::check_admin(cx, "shut the server down")?;
+        let engine = self.engine.clone();
+        let ending = tokio::spawn(async move { end_everything(&engine).await });
+        ending.await.map_err(|e| Fault::internal("shutting down", e))?
     }
 }
 
-fn unwritten() -> Fault {
-    Fault::new(types::ErrorCode::Unimplemented, "not written yet")
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.engine.enter(Mode::Stopping);
+    }
+}
+
+async fn end_everything(engine: &Engine) -> Result<u64, Fault> {
+    let live = engine.sessions.close();
+    tracing::info!(sessions = live, "ending every session");
+    engine.enter(Mode::Ending);
+    if tokio::time::timeout(engine.config.timings.shut_down, engine.sessions.all_left()).await.is_err() {
+        tracing::warn!("some sessions could not be ended in time; the back end ends what is left of them");
+    }
+    engine.enter(Mode::Stopping);
+    engine.runtime.shutdown().await.map_err(|e| fault::runtime("shutting down", e))?;
+    Ok(live as u64)
 }

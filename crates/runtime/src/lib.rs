@@ -8,6 +8,7 @@
 mod error;
 mod guest;
 pub mod native;
+pub mod sim;
 mod stream;
 
 use async_trait::async_trait;

@@ -23,6 +23,15 @@ pub enum StoreError {
         /// Which row.
         what: String,
     },
+    /// The database cannot be opened.
+    #[error("cannot open the database {path:?}; check that its directory exists and is writable, and that no newer server wrote it")]
+    Open {
+        /// Where it is.
+        path: std::path::PathBuf,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The database failed.
     #[error("the database failed while {doing}")]
     Database {

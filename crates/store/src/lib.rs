@@ -6,7 +6,10 @@ mod error;
 mod metadata;
 mod rows;
 pub mod sqlite;
+#[cfg(test)]
+mod suite;
 
 pub use error::StoreError;
 pub use metadata::MetadataStore;
 pub use rows::{KeyRow, Page, PageQuery, SessionChange, SessionRow, TenantRow};
+pub use sqlite::SqliteStore;

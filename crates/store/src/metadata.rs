@@ -37,4 +37,7 @@ pub trait MetadataStore: Send + Sync + std::fmt::Debug + 'static {
     async fn adopt_sessions(&self, node: &NodeId) -> Result<Vec<SessionRow>, StoreError>;
     /// Removes rows that finished before `before`; returns how many.
     async fn forget_finished(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// The secret kept under `name` for all servers on this database; `fresh` becomes it when there is none yet.
+    async fn shared_secret(&self, name: &str, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError>;
 }

@@ -1,4 +1,4 @@
-//! Sessions: what a client asks and what it is told.
+//! What a client asks about sessions and what it is told.
 
 use std::time::Duration;
 use types::{ClientInfo, ImageId, Labels, SandboxLimits, SandboxUser, SessionId, SessionState, Timestamp};
@@ -95,4 +95,23 @@ pub struct ToolCall {
     pub arguments: serde_json::Value,
     /// Whom it acts as.
     pub user: SandboxUser,
+}
+
+impl SessionView {
+    /// What the row alone tells.
+    pub(crate) fn of_row(row: store::SessionRow) -> Self {
+        Self {
+            id: row.id,
+            state: row.state,
+            image: row.image,
+            labels: row.labels,
+            client: row.client,
+            limits: row.limits,
+            created_at: row.created_at,
+            active_at: row.active_at,
+            idle_timeout: row.idle_timeout,
+            expires_at: row.expires_at,
+            sandbox: None,
+        }
+    }
 }

@@ -1,0 +1,42 @@
+//! What a client is told when a part below fails.
+
+use protocol::StreamRefusal;
+use runtime::RuntimeError;
+use store::StoreError;
+use types::{ErrorCode, Fault, SessionId};
+
+/// The store failed during `operation`.
+pub(crate) fn store(operation: &str, error: StoreError) -> Fault {
+    match error {
+        StoreError::NotFound { ref what } => Fault::not_found(format!("{operation}: {what} does not exist")).with_source(error),
+        StoreError::Fenced { .. } => {
+            Fault::new(ErrorCode::Unavailable, format!("{operation}: another server owns the session now; try again there"))
+                .with_source(error)
+        }
+        StoreError::Exists { .. } | StoreError::Open { .. } | StoreError::Database { .. } => Fault::internal(operation, error),
+    }
+}
+
+/// The back end failed during `operation`.
+pub(crate) fn runtime(operation: &str, error: RuntimeError) -> Fault {
+    let (code, text) = match &error {
+        RuntimeError::Unavailable { .. } => {
+            (ErrorCode::Unavailable, "the sandbox back end is not there; try again, and see `roadstead doctor` on the server")
+        }
+        RuntimeError::Exhausted { .. } => {
+            (ErrorCode::ResourceExhausted, "the host has no room for it; delete sessions that are not needed or try again later")
+        }
+        RuntimeError::Refused { refusal: StreamRefusal::Busy, .. } => {
+            (ErrorCode::ResourceExhausted, "the session has too many connections; close some or try again later")
+        }
+        RuntimeError::Io { .. } => (ErrorCode::Unavailable, "the connection to the session broke; try again"),
+        RuntimeError::NoSandbox(_) => (ErrorCode::NotFound, "its sandbox does not exist any more; make a new session"),
+        RuntimeError::NoImage(_) | RuntimeError::Create { .. } | RuntimeError::Refused { .. } => return Fault::internal(operation, error),
+    };
+    Fault::new(code, format!("{operation}: {text}")).with_source(error)
+}
+
+/// Unknown, foreign, deleting and deleted sessions, all alike.
+pub(crate) fn no_session(id: &SessionId) -> Fault {
+    Fault::not_found(format!("session {id} does not exist or has been released; make a new one"))
+}

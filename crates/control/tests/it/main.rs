@@ -1,0 +1,9 @@
+//! The engine over a real SQLite file, simulated sandboxes and a clock that only moves when told.
+
+mod calls;
+mod keys;
+mod life;
+mod listing;
+mod recovery;
+mod storm;
+mod support;

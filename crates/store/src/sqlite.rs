@@ -1,1 +1,0 @@
-//! SQLite: the back end that needs no set-up.
