@@ -29,24 +29,26 @@ die() {
 # every 30 s and at the end. Dies with the log's last error when COMMAND fails. Never call it in a condition: bash would
 # then ignore failures inside COMMAND where that is a function.
 step() {
-  local text=$1 log=$2 started=$SECONDS status=0 pid last
+  local text=$1 log=$2 started=$SECONDS status=0 pid last width
   shift 2
+  width=$(stty size <&1 2>/dev/null | cut -d' ' -f2)
+  width=$((${width:-80} - ${#text} - 16))
   : >>"$log"
+  set -m # a process group of its own, so that it can be ended with everything it started
   "$@" >>"$log" 2>&1 </dev/null &
-  pid=$!
-  # The child may lie in a process group of its own (a job of an interactive caller): hand it the end it should share.
-  trap 'kill "$pid" 2>/dev/null || true; trap - INT; kill -INT $$' INT
+  set +m
+  pid=$! step_pid=$!
   [[ -t 1 ]] || printf '  · %s\n' "$text"
   while sleep_or_exit 1 "$pid"; do
     if [[ -t 1 ]]; then
-      last=$(tail -c 400 "$log" | tr '\r' '\n' | tr -cd '[:print:]\n' | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c 1-$((${COLUMNS:-80} > 60 ? ${COLUMNS:-80} - 50 : 10)) || true)
+      last=$(tail -c 400 "$log" | tr '\r' '\n' | tr -cd '[:print:]\n' | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c 1-$((width > 1 ? width : 1)) || true)
       printf '\r\e[K  · %s  %s%s s  %s%s' "$text" "$dim" $((SECONDS - started)) "$last" "$plain"
     elif (((SECONDS - started) % 30 == 0)); then
       printf '    still at it after %s s\n' $((SECONDS - started))
     fi
   done
   wait "$pid" || status=$?
-  trap - INT
+  step_pid=''
   [[ ! -t 1 ]] || printf '\r\e[K'
   if ((status == 0)); then
     printf '  %s✓%s %s %s(%s s)%s\n' "$green" "$plain" "$text" "$dim" $((SECONDS - started)) "$plain"
@@ -59,6 +61,15 @@ step() {
 last_error() {
   { grep -aE '^(E:|error|Error|ERROR|fatal)|[^a-z]error:|: (cannot|No such)' "$1" || tail -n 1 "$1"; } | tail -n 1 | cut -c 1-300
 }
+
+# A step ends, and has ended, before the script does.
+step_pid=''
+end_step() {
+  [[ -z $step_pid ]] || kill -TERM -- "-$step_pid" 2>/dev/null || true
+  [[ -z $step_pid ]] || wait "$step_pid" 2>/dev/null || true
+  step_pid=''
+}
+trap 'end_step; exit 130' INT TERM HUP
 
 # sleep_or_exit SECONDS PID: true when PID still runs after SECONDS, false as soon as it ended.
 sleep_or_exit() {
