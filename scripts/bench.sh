@@ -1,0 +1,17 @@
+#!/bin/bash
+# scripts/bench.sh [ARGUMENTS…]: sets up, then measures Roadstead next to crun and the bare floor, in one run.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$(realpath "$0")")/lib.sh"
+# shellcheck source=scripts/check.sh
+. "$repo/scripts/check.sh"
+
+"$repo/scripts/setup.sh"
+need_packages "${bench_packages[@]}"
+check_rust
+cd "$repo"
+cargo build --locked --release --target-dir "$target_dir" -p benches
+export ROADSTEAD_BIN_DIR=$staged
+if is_root; then exec "$target_dir/release/benches" "$@"; fi
+need_sudo
+exec sudo -E env "PATH=$PATH" "$repo/scripts/root.sh" tests "$target_dir/release/benches" "$@"

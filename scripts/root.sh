@@ -1,0 +1,96 @@
+#!/bin/bash
+# scripts/root.sh VERB ARGS…
+#
+# Everything of the set-up that root does, and nothing else. The other scripts call it, through sudo where they must.
+#
+#   packages NAME…             install Debian packages
+#   install DIR                install the programs in DIR, the image recipes and their builder
+#   image ID                   build an image when its recipe changed
+#   user                       create the user that serves when root started it, and its data directory
+#   starter INSTANCE UID       start the privileged process for the server with this uid
+#   tests COMMAND…             run the integration tests, which make sandboxes
+#   uninstall [--purge]        remove what `install`, `image` and `user` made; --purge: the server's data too
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$(realpath "$0")")/lib.sh"
+is_root || die "scripts/root.sh must run as root."
+
+packages() {
+  local log=$log_dir/packages.log
+  mkdir -p "$log_dir"
+  export DEBIAN_FRONTEND=noninteractive
+  headline "Installing Debian packages: $*"
+  step "reading the package lists" "$log" apt-get update -q
+  step "installing" "$log" apt-get install -q -y --no-install-recommends "$@"
+}
+
+# install_all DIR: only what differs is replaced, and each file at once by a rename: programs that run keep theirs.
+install_all() {
+  local from=$1 file
+  install -d "$bin_dir" "$lib_dir" "$share_dir"
+  replace "$from/roadstead" "$bin_dir/roadstead" 755
+  for file in "${helpers[@]}"; do replace "$from/$file" "$lib_dir/$file" 755; done
+  (cd "$repo" && find images -type f -print && echo scripts/terminal.sh) | while read -r file; do
+    install -d "$(dirname "$share_dir/$file")"
+    if [[ -x $repo/$file ]]; then replace "$repo/$file" "$share_dir/$file" 755; else replace "$repo/$file" "$share_dir/$file" 644; fi
+  done
+}
+
+replace() {
+  ! cmp -s "$1" "$2" || return 0
+  install -m "$3" "$1" "$2.new"
+  mv "$2.new" "$2"
+  say "  installed $2"
+}
+
+image() {
+  "$share_dir/images/build" "$1"
+  install -d "$stamp_dir"
+  "$share_dir/images/build" --hash "$1" >"$stamp_dir/$1"
+}
+
+user() {
+  if ! id -u "$server_user" >/dev/null 2>&1; then
+    say "Creating the system user $server_user: the server runs as it, not as root."
+    adduser --system --group --quiet --no-create-home --home "$state_dir/server" --shell /usr/sbin/nologin "$server_user"
+  fi
+  install -d -m 755 "$state_dir"
+  install -d -m 700 -o "$server_user" -g "$server_user" "$data_dir"
+}
+
+starter() {
+  "$lib_dir/roadstead-starter" --instance "$1" --server-uid "$2" --guest "$lib_dir/roadstead-guest" --egress "$lib_dir/roadstead-egress" </dev/null
+}
+
+tests() {
+  # As root typed it: a home of root's own, so that no cache of the calling user ends up owned by root.
+  HOME=$(getent passwd 0 | cut -d: -f6) exec "$@"
+}
+
+uninstall() {
+  local instance
+  # Sandboxes die with their starter; `roadstead down` was the polite way and came first.
+  for instance in "$run_dir"/*/; do
+    [[ ! -e ${instance}starter.pid ]] || kill "$(cat "${instance}starter.pid")" 2>/dev/null || true
+  done
+  rm -f "$bin_dir/roadstead"
+  rm -rf "$lib_dir" "$share_dir" "$log_dir" "$stamp_dir" "$state_dir/images"
+  rm -rf --one-file-system "$run_dir"
+  if [[ ${1:-} == --purge ]]; then rm -rf --one-file-system "$state_dir"; fi
+  rmdir "$state_dir" 2>/dev/null || true
+  if id -u "$server_user" >/dev/null 2>&1; then
+    if [[ -d $state_dir/server ]]; then
+      say "  $state_dir/server keeps the server's data, and the user $server_user owns it (PURGE=1 removes both)"
+    else
+      deluser --quiet "$server_user"
+    fi
+  fi
+}
+
+verb=${1:-}
+shift || true
+case $verb in
+  packages | image | user | starter | tests | uninstall) "$verb" "$@" ;;
+  install) install_all "$@" ;;
+  *) die "scripts/root.sh: unknown verb '$verb'." ;;
+esac

@@ -1,0 +1,66 @@
+#!/bin/bash
+# scripts/setup.sh [build|install|image]…
+#
+# Brings this machine to where Roadstead can run: Debian packages, programs built and installed, the default image. Each
+# part looks first whether there is anything to do; with names, only those parts (and what they need) are done.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$(realpath "$0")")/lib.sh"
+# shellcheck source=scripts/check.sh
+. "$repo/scripts/check.sh"
+
+# The calling user builds; cargo shows its own progress.
+build() {
+  check_rust
+  need_packages "${build_packages[@]}"
+  local triple program
+  triple=$(host_triple)
+  [[ -e $staged/roadstead ]] || headline "Building (some minutes the first time)"
+  cd "$repo"
+  cargo build --locked --release --target-dir "$target_dir" -p roadstead
+  # What lives in and beside sandboxes is static: it must run on any image, and start quickly.
+  cargo build --locked --profile guest --target-dir "$target_dir" --target "$triple" \
+    --config "target.$triple.rustflags=[\"-Ctarget-feature=+crt-static\"]" -p guest -p jailer -p egress
+  mkdir -p "$staged"
+  stage "$target_dir/release/roadstead"
+  for program in "${helpers[@]}"; do stage "$target_dir/$triple/guest/$program"; done
+}
+
+stage() {
+  [[ -x $1 ]] || die "The build made no $1." "This is a fault of Roadstead's: please report it."
+  cmp -s "$1" "$staged/${1##*/}" || { cp "$1" "$staged/.new" && mv "$staged/.new" "$staged/${1##*/}"; }
+}
+
+install() {
+  build
+  need_packages "${run_packages[@]}"
+  local program changed=''
+  cmp -s "$staged/roadstead" "$bin_dir/roadstead" || changed=1
+  for program in "${helpers[@]}"; do cmp -s "$staged/$program" "$lib_dir/$program" || changed=1; done
+  diff -rq "$repo/images" "$share_dir/images" >/dev/null 2>&1 || changed=1
+  cmp -s "$repo/scripts/terminal.sh" "$share_dir/scripts/terminal.sh" || changed=1
+  [[ -n $changed ]] || return 0
+  headline "Installing under /usr/local"
+  as_root install "$staged"
+}
+
+image() {
+  # The directory of images is root's alone, so that the stamp beside it answers for everybody else.
+  [[ $(cat "$stamp_dir/$default_image" 2>/dev/null) != $("$repo/images/build" --hash "$default_image") ]] || image_gone || return 0
+  need_packages "${image_packages[@]}"
+  as_root image "$default_image"
+}
+
+image_gone() { is_root && [[ ! -e $state_dir/images/$default_image/manifest.json ]]; }
+
+check_host
+if (($# == 0)); then
+  install
+  image
+fi
+for part; do
+  case $part in
+    build | install | image) "$part" ;;
+    *) die "scripts/setup.sh: unknown part '$part'." ;;
+  esac
+done

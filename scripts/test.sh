@@ -1,0 +1,30 @@
+#!/bin/bash
+# scripts/test.sh [CARGO TEST ARGUMENTS…]: sets up what tests need, then runs all of them.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$(realpath "$0")")/lib.sh"
+# shellcheck source=scripts/check.sh
+. "$repo/scripts/check.sh"
+
+"$repo/scripts/setup.sh"
+need_packages "${test_packages[@]}"
+check_rust
+cd "$repo"
+export ROADSTEAD_BIN_DIR=$staged
+started=$SECONDS
+
+headline "Unit tests"
+cargo test --locked --release --target-dir "$target_dir" --workspace --exclude tests "$@" ||
+  die "Tests failed." "The names of the failed ones are above; one alone: make test ARGS=NAME"
+
+# These make sandboxes and look at them from the host. Built by the calling user, run by root.
+headline "Integration tests (with the official SDK from PyPI, so the first run fetches it)"
+if ! is_root; then
+  need_sudo
+  triple=$(host_triple | tr 'a-z-' 'A-Z_')
+  export "CARGO_TARGET_${triple}_RUNNER=sudo -E env PATH=$PATH $repo/scripts/root.sh tests"
+fi
+cargo test --locked --release --target-dir "$target_dir" -p tests "$@" ||
+  die "Integration tests failed." "The names of the failed ones are above; one alone: make test ARGS=NAME"
+
+say "${green}✓ all tests passed${plain} ($((SECONDS - started)) s)"
