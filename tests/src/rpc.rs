@@ -97,7 +97,8 @@ impl Rpc {
 
     /// Pid on the host of a session's first process.
     pub async fn host_pid(&self, session: &str) -> Result<i32> {
-        let answer = self.http.get(format!("{}/v1/sessions/{session}", self.url)).header("Authorization", &self.authorization).send().await?;
+        let answer =
+            self.http.get(format!("{}/v1/sessions/{session}", self.url)).header("Authorization", &self.authorization).send().await?;
         let facts: Value = answer.json().await?;
         let pid = facts.pointer("/sandbox/host_pid").and_then(Value::as_i64).with_context(|| format!("no host pid in {facts}"))?;
         Ok(i32::try_from(pid)?)

@@ -176,8 +176,8 @@ impl Server {
 
     /// The Rust SDK's client for this server.
     pub fn agentbay(&self) -> Result<roadstead_sdk::AgentBay> {
-        let ca = std::fs::read(self.data_dir().join("tls/ca.pem"))?;
-        Ok(roadstead_sdk::AgentBay::builder().api_key(self.key()?).endpoint(self.fact("endpoint")?).ca_pem(ca).build()?)
+        let ca = self.data_dir().join("tls/ca.pem");
+        Ok(roadstead_sdk::AgentBay::builder().api_key(self.key()?).endpoint(self.fact("endpoint")?).ca_file(ca).build()?)
     }
 }
 
@@ -249,7 +249,11 @@ fn launch(bins: &Bins, data: &Path, socket: &Path, uid: u32, args: &[String]) ->
 fn clean(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy().into_owned();
-        if text.starts_with("ROADSTEAD_") || text.starts_with("AGENTBAY_") || text.starts_with("AGB_") || text.to_lowercase().ends_with("_proxy") {
+        if text.starts_with("ROADSTEAD_")
+            || text.starts_with("AGENTBAY_")
+            || text.starts_with("AGB_")
+            || text.to_lowercase().ends_with("_proxy")
+        {
             command.env_remove(&name);
         }
     }

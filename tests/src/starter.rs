@@ -19,8 +19,7 @@ pub struct Starter {
 impl Starter {
     /// Starts one for the server with this uid. Its directories lie below `root`.
     pub fn start(bins: &Bins, root: &Path, instance: &str, server_uid: u32, args: &[String]) -> Result<Self> {
-        let starter =
-            Self { instance: instance.to_owned(), root: root.to_owned(), args: args.to_vec(), bins: bins.clone(), server_uid };
+        let starter = Self { instance: instance.to_owned(), root: root.to_owned(), args: args.to_vec(), bins: bins.clone(), server_uid };
         starter.launch()?;
         Ok(starter)
     }

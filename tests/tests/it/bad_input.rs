@@ -33,7 +33,15 @@ async fn wrong_requests_get_clear_errors() -> Result<()> {
     }
 
     let unknown = [("SessionId", "session-aaaaaaaaaaaaaaaaaaaaaaaa")];
-    for action in ["GetSession", "GetSessionDetail", "GetLabel", "GetMcpResource", "ReleaseMcpSession", "DeleteSessionAsync", "RefreshSessionIdleTime"] {
+    for action in [
+        "GetSession",
+        "GetSessionDetail",
+        "GetLabel",
+        "GetMcpResource",
+        "ReleaseMcpSession",
+        "DeleteSessionAsync",
+        "RefreshSessionIdleTime",
+    ] {
         refused(&rpc, action, &unknown, 400, "InvalidMcpSession.NotFound", &["session-aaaa"]).await?;
         assert_eq!(rpc.ask(action, &[]).await?.status, 400, "{action} without a session id");
         assert_eq!(rpc.ask(action, &[("SessionId", "../../etc")]).await?.status, 400, "{action} with a path for an id");
@@ -163,7 +171,8 @@ async fn a_command_that_never_ends_is_ended_with_all_it_started() -> Result<()> 
     let result = rpc.shell(&id, "(setsid sh -c '(sleep 4321 &) ; sleep 4321' &) ; yes", 1_000).await?;
     assert_eq!(result["exit_code"], 124, "{}", result["stderr"]);
     assert!(result["stderr"].as_str().is_some_and(|text| text.contains("timed out")), "{}", result["stderr"]);
-    let left = || descendants_of(guest).into_iter().filter(|(_, line)| line.contains("4321") || line.starts_with("yes")).collect::<Vec<_>>();
+    let left =
+        || descendants_of(guest).into_iter().filter(|(_, line)| line.contains("4321") || line.starts_with("yes")).collect::<Vec<_>>();
     assert!(wait_until(std::time::Duration::from_secs(5), || left().is_empty()), "still there: {:?}", left());
     // The control: without a time-out the same detached child lives on and is seen by the same look.
     rpc.shell(&id, "setsid sleep 4321 >/dev/null 2>&1 &", 5_000).await?;
@@ -182,10 +191,18 @@ async fn ten_thousand_files_and_odd_names() -> Result<()> {
     let found = rpc.tool(&id, "search_files", json!({ "path": "/tmp", "pattern": "file-0999?.txt" })).await?;
     assert_eq!(found.text.lines().count(), 10, "{}", found.text);
 
-    rpc.stdout(&id, r"mkdir /tmp/odd && cd /tmp/odd && touch -- '-rf' 'new
-line' 'space name' && touch $(printf 'bad\377name') && printf 'caf\351 \000 end' > latin1").await?;
+    rpc.stdout(
+        &id,
+        r"mkdir /tmp/odd && cd /tmp/odd && touch -- '-rf' 'new
+line' 'space name' && touch $(printf 'bad\377name') && printf 'caf\351 \000 end' > latin1",
+    )
+    .await?;
     let odd = rpc.tool(&id, "list_directory", json!({ "path": "/tmp/odd" })).await?;
-    assert!(odd.text.contains("[FILE] -rf") && odd.text.contains("[FILE] space name") && odd.text.contains("bad\u{fffd}name"), "{}", odd.text);
+    assert!(
+        odd.text.contains("[FILE] -rf") && odd.text.contains("[FILE] space name") && odd.text.contains("bad\u{fffd}name"),
+        "{}",
+        odd.text
+    );
     let text = rpc.tool(&id, "read_file", json!({ "path": "/tmp/odd/latin1" })).await?;
     assert_eq!(text.text, "caf\u{fffd} \u{0} end");
     let bytes = rpc.tool(&id, "read_file", json!({ "path": "/tmp/odd/latin1", "format": "binary" })).await?;

@@ -71,7 +71,8 @@ async fn a_request_id_finds_what_the_server_did() -> Result<()> {
 fn doctor_says_what_there_is() -> Result<()> {
     let server = Server::start()?;
     let report: Value = serde_json::from_str(&server.cli_ok(&["--json", "doctor"])?)?;
-    let check = |name: &str| report.as_array().and_then(|all| all.iter().find(|finding| finding["check"] == name)).cloned().unwrap_or_default();
+    let check =
+        |name: &str| report.as_array().and_then(|all| all.iter().find(|finding| finding["check"] == name)).cloned().unwrap_or_default();
     assert_eq!(check("kernel")["level"], "ok");
     assert_eq!(check("starter")["level"], "ok");
     assert!(check("images")["found"].as_str().is_some_and(|found| found.contains("linux_latest")));
@@ -82,11 +83,22 @@ fn doctor_says_what_there_is() -> Result<()> {
 fn what_is_missing_is_said_in_one_line() -> Result<()> {
     let bins = Bins::find()?;
     let nowhere = tempfile::tempdir()?;
-    let run = |args: &[&str]| Command::new(&bins.roadstead).env_remove("AGENTBAY_API_KEY").env_remove("AGENTBAY_ENDPOINT").arg("--data-dir").arg(nowhere.path()).args(args).output();
+    let run = |args: &[&str]| {
+        Command::new(&bins.roadstead)
+            .env_remove("AGENTBAY_API_KEY")
+            .env_remove("AGENTBAY_ENDPOINT")
+            .arg("--data-dir")
+            .arg(nowhere.path())
+            .args(args)
+            .output()
+    };
     for args in [&["session", "ls"][..], &["env"], &["image", "ls"]] {
         let output = run(args)?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && text.contains("make run") && text.lines().count() <= 2 && !text.contains("panicked"), "{args:?}: {text}");
+        assert!(
+            !output.status.success() && text.contains("make run") && text.lines().count() <= 2 && !text.contains("panicked"),
+            "{args:?}: {text}"
+        );
     }
     let down = run(&["down"])?;
     assert!(down.status.success(), "nothing to stop is no failure: {down:?}");

@@ -54,7 +54,8 @@ async fn commands_run_as_the_user_without_any_capability() -> Result<()> {
     let id = rpc.create().await?;
     rpc.stdout(&id, "sleep 7531 >/dev/null 2>&1 &").await?;
     let guest = rpc.host_pid(&id).await?;
-    let (pid, _) = tests::descendants_of(guest).into_iter().find(|(_, line)| line == "sleep 7531").context("the command is not below the guest")?;
+    let (pid, _) =
+        tests::descendants_of(guest).into_iter().find(|(_, line)| line == "sleep 7531").context("the command is not below the guest")?;
     let status = ProcStatus::of(pid)?;
     let base = ProcStatus::of(guest)?.uids()[0];
     assert_eq!(status.uids(), vec![base + 1000; 4]);
@@ -67,11 +68,8 @@ async fn commands_run_as_the_user_without_any_capability() -> Result<()> {
 
 #[tokio::test]
 async fn limits_are_what_the_configuration_says() -> Result<()> {
-    let server = tests::ServerBuilder::default()
-        .serve_arg("--memory-mib=300")
-        .serve_arg("--cpu-millis=700")
-        .serve_arg("--pids=77")
-        .start()?;
+    let server =
+        tests::ServerBuilder::default().serve_arg("--memory-mib=300").serve_arg("--cpu-millis=700").serve_arg("--pids=77").start()?;
     let rpc = Rpc::new(&server)?;
     let id = rpc.create().await?;
     let limits = CgroupLimits::of(rpc.host_pid(&id).await?)?;
@@ -141,12 +139,17 @@ impl CgroupLimits {
     fn of(pid: i32) -> Result<Self> {
         let membership = std::fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
         let file = |controller: &str, v1: &str, v2: &str| -> Result<String> {
-            let v1_path = membership
-                .lines()
-                .find_map(|line| line.split_once(':').and_then(|(_, rest)| rest.split_once(':')).filter(|(names, _)| names.split(',').any(|n| n == controller)));
+            let v1_path = membership.lines().find_map(|line| {
+                line.split_once(':')
+                    .and_then(|(_, rest)| rest.split_once(':'))
+                    .filter(|(names, _)| names.split(',').any(|n| n == controller))
+            });
             let path = match v1_path {
                 Some((names, path)) => {
-                    let mounted = [names, controller].into_iter().map(|n| format!("/sys/fs/cgroup/{n}{path}/{v1}")).find(|p| std::path::Path::new(p).exists());
+                    let mounted = [names, controller]
+                        .into_iter()
+                        .map(|n| format!("/sys/fs/cgroup/{n}{path}/{v1}"))
+                        .find(|p| std::path::Path::new(p).exists());
                     mounted.with_context(|| format!("{controller} is not mounted where expected"))?
                 }
                 None => {

@@ -79,8 +79,14 @@ async fn idle_sessions_are_released_and_work_keeps_them() -> Result<()> {
     let polled = rpc.create_with(&[("Timeout", "2")]).await?;
     let manual = rpc.create_with(&[("ManualRelease", "True")]).await?;
     // One long call is activity all along; status polls are not.
-    let work = { let (rpc, busy) = (rpc.clone(), busy.clone()); tokio::spawn(async move { rpc.shell(&busy, "sleep 5; echo done", 20_000).await }) };
-    let gone = |id: &str| { let (rpc, id) = (rpc.clone(), id.to_owned()); async move { rpc.ask("GetSession", &[("SessionId", &id)]).await.map(|a| a.status == 400) } };
+    let work = {
+        let (rpc, busy) = (rpc.clone(), busy.clone());
+        tokio::spawn(async move { rpc.shell(&busy, "sleep 5; echo done", 20_000).await })
+    };
+    let gone = |id: &str| {
+        let (rpc, id) = (rpc.clone(), id.to_owned());
+        async move { rpc.ask("GetSession", &[("SessionId", &id)]).await.map(|a| a.status == 400) }
+    };
     let deadline = tokio::time::Instant::now() + Duration::from_secs(15);
     while !(gone(&idle).await? && gone(&polled).await?) {
         anyhow::ensure!(tokio::time::Instant::now() < deadline, "idle sessions were not released");
@@ -100,7 +106,12 @@ async fn a_dead_sandbox_is_told_as_such() -> Result<()> {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(guest), Signal::SIGKILL)?;
     let answer = rpc.ask("CallMcpTool", &[("SessionId", &id), ("Name", "shell"), ("Args", r#"{"command":"id"}"#)]).await?;
     assert!(answer.status >= 400, "{answer:?}");
-    let gone = async { while rpc.ask("GetSession", &[("SessionId", &id)]).await?.status != 400 { tokio::time::sleep(Duration::from_millis(20)).await; } anyhow::Ok(()) };
+    let gone = async {
+        while rpc.ask("GetSession", &[("SessionId", &id)]).await?.status != 400 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    };
     tokio::time::timeout(Duration::from_secs(10), gone).await.context("the session never ended")??;
     Ok(())
 }
@@ -139,7 +150,14 @@ impl Traces {
         let instance = server.starter().instance();
         for hierarchy in std::fs::read_dir("/sys/fs/cgroup")?.flatten() {
             for base in [hierarchy.path().join("roadstead").join(instance), hierarchy.path().join(instance)] {
-                cgroups.extend(std::fs::read_dir(base).into_iter().flatten().flatten().filter(|e| e.path().is_dir()).map(|e| e.path().display().to_string()));
+                cgroups.extend(
+                    std::fs::read_dir(base)
+                        .into_iter()
+                        .flatten()
+                        .flatten()
+                        .filter(|e| e.path().is_dir())
+                        .map(|e| e.path().display().to_string()),
+                );
             }
         }
         cgroups.sort();

@@ -46,7 +46,9 @@ async fn the_resource_page_shows_facts_and_escapes_them() -> Result<()> {
     let url = body["Data"]["ResourceUrl"].as_str().context("no ResourceUrl")?;
     let answer = server.http()?.get(url).send().await?;
     assert_eq!(answer.status().as_u16(), 200);
-    assert!(answer.headers().get("content-security-policy").is_some_and(|csp| csp.to_str().is_ok_and(|csp| csp.contains("default-src 'none'"))));
+    assert!(
+        answer.headers().get("content-security-policy").is_some_and(|csp| csp.to_str().is_ok_and(|csp| csp.contains("default-src 'none'")))
+    );
     let page = answer.text().await?;
     assert!(page.contains(&id) && page.contains("&lt;script&gt;") && !page.contains("<script>alert"), "{page}");
     Ok(())

@@ -56,7 +56,8 @@ async fn names_resolve_and_the_host_stays_out_of_reach() -> Result<()> {
 fn host_addresses() -> Result<Vec<String>> {
     let output = Command::new("ip").args(["-4", "-o", "addr", "show", "scope", "global"]).output()?;
     let text = String::from_utf8(output.stdout)?;
-    let mut found: Vec<String> = text.lines().filter_map(|line| line.split_whitespace().nth(3)?.split('/').next().map(str::to_owned)).collect();
+    let mut found: Vec<String> =
+        text.lines().filter_map(|line| line.split_whitespace().nth(3)?.split('/').next().map(str::to_owned)).collect();
     found.push(HOST.to_string());
     Ok(found)
 }

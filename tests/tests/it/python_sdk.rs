@@ -48,7 +48,9 @@ fn make(version: &str) -> Result<PathBuf> {
     };
     if !installed() {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir))?;
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).arg(format!("wuying-agentbay-sdk=={version}")))?;
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .arg(format!("wuying-agentbay-sdk=={version}")))?;
         ensure!(installed(), "version {version} was asked for, another one was installed");
     }
     Ok(python)

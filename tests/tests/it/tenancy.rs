@@ -26,14 +26,8 @@ async fn a_foreign_session_is_an_unknown_session() -> Result<()> {
         ("DeleteSessionAsync", &[]),
     ];
     for (action, extra) in actions {
-        let ask = |session: String| {
-            let (theirs, mut params) = (theirs.clone(), extra.to_vec());
-            async move {
-                params.push(("SessionId", session.as_str()));
-                theirs.ask(action, &params).await
-            }
-        };
-        let (foreign, absent) = (ask(id.clone()).await?, ask(unknown.to_owned()).await?);
+        let params = |session| extra.iter().copied().chain([("SessionId", session)]).collect::<Vec<_>>();
+        let (foreign, absent) = (theirs.ask(action, &params(&id)).await?, theirs.ask(action, &params(unknown)).await?);
         let plain = |body: &Value, session: &str| {
             let mut body = body.clone();
             body["RequestId"] = Value::Null;
@@ -52,7 +46,10 @@ async fn a_foreign_session_is_an_unknown_session() -> Result<()> {
     let page = ours.ok("ListSession", &[("Labels", "{}"), ("MaxResults", "1")]).await?;
     let cursor = page["NextToken"].as_str().context("no NextToken")?;
     assert_eq!(theirs.ask("ListSession", &[("Labels", "{}"), ("MaxResults", "1"), ("NextToken", cursor)]).await?.status, 400);
-    assert_eq!(ours.ask("ListSession", &[("Labels", r#"{"secret":"plan"}"#), ("MaxResults", "1"), ("NextToken", cursor)]).await?.status, 400);
+    assert_eq!(
+        ours.ask("ListSession", &[("Labels", r#"{"secret":"plan"}"#), ("MaxResults", "1"), ("NextToken", cursor)]).await?.status,
+        400
+    );
     Ok(())
 }
 
@@ -73,7 +70,8 @@ async fn a_revoked_key_is_worthless_at_once_and_keys_are_stored_hashed() -> Resu
             assert!(!text.contains(&key) && !text.contains(&server.key()?), "{} holds a key's text", file.path().display());
         }
     }
-    let logs: String = std::fs::read_dir(server.data_dir().join("logs"))?.flatten().filter_map(|e| std::fs::read_to_string(e.path()).ok()).collect();
+    let logs: String =
+        std::fs::read_dir(server.data_dir().join("logs"))?.flatten().filter_map(|e| std::fs::read_to_string(e.path()).ok()).collect();
     assert!(logs.contains("ListSession") && !logs.contains(&key), "the log holds a key's text, or nothing");
     Ok(())
 }
@@ -82,7 +80,8 @@ async fn a_revoked_key_is_worthless_at_once_and_keys_are_stored_hashed() -> Resu
 async fn ordinary_keys_do_not_manage() -> Result<()> {
     let server = Server::start()?;
     let (key, _) = new_key(&server, &["--tenant", "plain"])?;
-    let run = |args: &[&str]| server.command(&tests::Bins::find().expect("built").roadstead).env("AGENTBAY_API_KEY", &key).args(args).output();
+    let run =
+        |args: &[&str]| server.command(&tests::Bins::find().expect("built").roadstead).env("AGENTBAY_API_KEY", &key).args(args).output();
     for args in [&["key", "create", "--tenant", "mine"][..], &["down"]] {
         let output = run(args)?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
