@@ -31,13 +31,10 @@ impl Dialect for Native {
     async fn serve(app: Arc<App>, trail: Arc<Trail>, mut request: Request) -> Response<Body> {
         static ROUTES: OnceLock<Router> = OnceLock::new();
         trail.action(&format!("{} {}", request.method(), request.uri().path()));
-        let id = trail.request().clone();
         request.extensions_mut().insert(app);
-        request.extensions_mut().insert(trail);
+        request.extensions_mut().insert(trail.clone());
         let answered = ROUTES.get_or_init(routes).clone().oneshot(request).await;
-        let mut response = answered.unwrap_or_else(|never| match never {});
-        problem::name_request(&mut response, &id);
-        response
+        problem::told(answered.unwrap_or_else(|never| match never {}), &trail)
     }
 
     fn rescue(fault: &Fault, trail: &Trail) -> Response<Body> {
@@ -68,7 +65,7 @@ pub(super) struct Caller {
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
-    type Rejection = Response<Body>;
+    type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let app = parts.extensions.get::<Arc<App>>().expect("put there by serve").clone();
@@ -78,7 +75,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             Ok(cx) => Ok(Self { app, trail, cx }),
             Err(fault) => {
                 trail.fault(&fault);
-                Err(Problem::from_fault(&fault).respond(&trail))
+                Err(Problem::from_fault(&fault))
             }
         }
     }

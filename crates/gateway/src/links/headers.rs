@@ -81,10 +81,8 @@ impl Hop<'_> {
         self.localise(&mut to, header::REFERER);
         let cookies: Vec<_> = cookies(from).filter(|cookie| !is_ours(cookie)).collect();
         to.remove(header::COOKIE);
-        if let Ok(cookies) = HeaderValue::from_str(&cookies.join("; ")) {
-            if !cookies.is_empty() {
-                to.insert(header::COOKIE, cookies);
-            }
+        if !cookies.is_empty() {
+            to.insert(header::COOKIE, value(&cookies.join("; ")));
         }
         to
     }

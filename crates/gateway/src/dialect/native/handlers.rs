@@ -6,15 +6,13 @@ pub(super) mod sessions;
 
 use super::Caller;
 use super::problem::Problem;
-use axum::body::Body;
 use axum::extract::Request;
-use http::Response;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use types::{ErrorCode, Fault};
 
-/// What a handler returns: an answer, or a failure in this dialect's form.
-type Reply<T> = Result<T, Response<Body>>;
+/// What a handler returns: an answer, or a failure in this dialect's words.
+type Reply<T> = Result<T, Problem>;
 
 impl Caller {
     /// Waits for the engine, at most `limit`.
@@ -25,7 +23,7 @@ impl Caller {
         });
         ended.map_err(|fault| {
             self.trail.fault(&fault);
-            self.refuse(Problem::from_fault(&fault))
+            Problem::from_fault(&fault)
         })
     }
 
@@ -37,18 +35,15 @@ impl Caller {
     /// The JSON body of a request.
     async fn json<T: DeserializeOwned>(&self, request: Request) -> Reply<T> {
         let (limit, time) = (self.app.limits.body, self.app.timeouts.body);
-        let taken = self.app.admission.body(request.into_body(), limit, time).await.map_err(|error| self.refuse(error.into()))?;
+        let taken = self.app.admission.body(request.into_body(), limit, time).await.map_err(Problem::from)?;
         serde_json::from_slice(&taken.bytes)
-            .map_err(|error| self.refuse(Problem::invalid(format!("the request body is not the JSON expected here: {error}"))))
+            .map_err(|error| Problem::invalid(format!("the request body is not the JSON expected here: {error}")))
     }
 
-    fn refuse(&self, problem: Problem) -> Response<Body> {
-        problem.respond(&self.trail)
-    }
+}
 
-    /// An id out of the path. A text that no such object can have names nothing.
-    fn id<T: std::str::FromStr>(&self, kind: &str, text: &str) -> Reply<T> {
-        let shown: String = text.chars().take(80).collect();
-        text.parse().map_err(|_| self.refuse(Problem::from_fault(&Fault::not_found(format!("{kind} {shown:?} does not exist")))))
-    }
+/// An id out of the path. A text that no such object can have names nothing.
+fn id<T: std::str::FromStr>(kind: &str, text: &str) -> Reply<T> {
+    let shown: String = text.chars().take(80).collect();
+    text.parse().map_err(|_| Problem::from_fault(&Fault::not_found(format!("{kind} {shown:?} does not exist"))))
 }

@@ -6,12 +6,12 @@ use axum::Json;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{HeaderValue, Response, StatusCode};
-use types::{ErrorCode, Fault, RequestId};
+use types::{ErrorCode, Fault};
 
 use super::wire::{ErrorBody, ErrorInfo};
 
-/// A failure on its way to a client.
-#[derive(Debug)]
+/// A failure on its way to a client. A handler returns it bare; [`told`] gives it its form, which needs the request's id.
+#[derive(Debug, Clone)]
 pub(super) struct Problem {
     status: StatusCode,
     code: &'static str,
@@ -55,6 +55,14 @@ impl Problem {
     }
 }
 
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
 impl From<BodyError> for Problem {
     fn from(error: BodyError) -> Self {
         let (status, code) = match &error {
@@ -67,8 +75,12 @@ impl From<BodyError> for Problem {
     }
 }
 
-/// Every answer of this API carries its request's id.
-pub(super) fn name_request(response: &mut Response<Body>, id: &RequestId) {
-    let id = HeaderValue::from_str(id.as_str()).expect("ids are letters, digits and dashes");
+/// What a handler answered, as the client is to see it: failures in their form, and the request's id on all.
+pub(super) fn told(mut response: Response<Body>, trail: &Trail) -> Response<Body> {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = problem.respond(trail);
+    }
+    let id = HeaderValue::from_str(trail.request().as_str()).expect("ids are letters, digits and dashes");
     response.headers_mut().insert("x-request-id", id);
+    response
 }

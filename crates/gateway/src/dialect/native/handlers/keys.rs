@@ -1,6 +1,6 @@
 //! API keys.
 
-use super::Reply;
+use super::{Reply, id};
 use crate::dialect::native::Caller;
 use crate::dialect::native::wire::{KeyList, MadeKey, NewKey};
 use axum::Json;
@@ -26,8 +26,8 @@ pub(in super::super) async fn create(caller: Caller, request: Request) -> Reply<
 
 /// Revokes a key (admin keys only). From then on it opens nothing.
 #[utoipa::path(delete, path = "/v1/keys/{id}", params(("id" = String, Path)), responses((status = 204)))]
-pub(in super::super) async fn revoke(caller: Caller, Path(id): Path<String>) -> Reply<StatusCode> {
-    let id: KeyId = caller.id("key", &id)?;
+pub(in super::super) async fn revoke(caller: Caller, Path(text): Path<String>) -> Reply<StatusCode> {
+    let id: KeyId = id("key", &text)?;
     caller.ask_soon(caller.app.control.revoke_key(&caller.cx, &id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,11 +4,8 @@ use super::Reply;
 use crate::dialect::native::Caller;
 use crate::dialect::native::problem::Problem;
 use crate::dialect::native::wire::{Health, ImageList, ShutDown};
-use crate::request::Trail;
-use axum::body::Body;
-use axum::{Extension, Json};
-use http::{Response, StatusCode};
-use std::sync::Arc;
+use axum::Json;
+use http::StatusCode;
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
@@ -57,11 +54,11 @@ pub(in super::super) async fn shut_down(caller: Caller) -> Reply<Json<ShutDown>>
     Ok(Json(ShutDown { sessions_ended }))
 }
 
-pub(in super::super) async fn no_route(Extension(trail): Extension<Arc<Trail>>) -> Response<Body> {
-    Problem::new(StatusCode::NOT_FOUND, "no_such_path", "there is no such path; /v1/openapi.json lists them").respond(&trail)
+pub(in super::super) async fn no_route() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_path", "there is no such path; /v1/openapi.json lists them")
 }
 
-pub(in super::super) async fn no_method(Extension(trail): Extension<Arc<Trail>>) -> Response<Body> {
+pub(in super::super) async fn no_method() -> Problem {
     let text = "this path does not take that method; /v1/openapi.json lists them";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", text).respond(&trail)
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", text)
 }

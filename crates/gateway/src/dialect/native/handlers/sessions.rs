@@ -23,7 +23,7 @@ const MAX_PAGE: u32 = 100;
 #[utoipa::path(get, path = "/v1/sessions", params(ListQuery), responses((status = 200, body = SessionList)))]
 pub(in super::super) async fn list(caller: Caller, query: Result<Query<ListQuery>, QueryRejection>) -> Reply<Json<SessionList>> {
     let request = query.map_err(|error| error.body_text()).and_then(|Query(query)| list_request(query));
-    let request = request.map_err(|text| caller.refuse(Problem::invalid(text)))?;
+    let request = request.map_err(Problem::invalid)?;
     let page = caller.ask_soon(caller.app.control.list_sessions(&caller.cx, request)).await?;
     let sessions = page.sessions.into_iter().map(Into::into).collect();
     Ok(Json(SessionList { sessions, total: page.total, next_cursor: page.next_cursor }))
@@ -33,9 +33,8 @@ pub(in super::super) async fn list(caller: Caller, query: Result<Query<ListQuery
 #[utoipa::path(post, path = "/v1/sessions", request_body = NewSession, responses((status = 201, body = Session)))]
 pub(in super::super) async fn create(caller: Caller, request: Request) -> Reply<(StatusCode, Json<Session>)> {
     let new: NewSession = caller.json(request).await?;
-    let invalid = |text: String| caller.refuse(Problem::invalid(text));
-    let lifetime = new.lifetime().map_err(|text| invalid(text.to_owned()))?;
-    let labels = Labels::new(new.labels).map_err(|error| invalid(error.to_string()))?;
+    let lifetime = new.lifetime().map_err(Problem::invalid)?;
+    let labels = Labels::new(new.labels).map_err(|error| Problem::invalid(error.to_string()))?;
     let client = ClientInfo { dialect: Native::NAME.to_owned(), ..ClientInfo::default() };
     let wanted = CreateSession { image: new.image, labels, lifetime, client };
     let view = caller.ask_soon(caller.app.control.create_session(&caller.cx, wanted)).await?;
@@ -72,7 +71,7 @@ pub(in super::super) async fn exec(caller: Caller, Path(id): Path<String>, reque
     let Exec { command, user, cwd, envs, timeout_ms } = caller.json(request).await?;
     let time_limit = timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
     if !(1..=MAX_TIMEOUT_MS).contains(&time_limit) {
-        return Err(caller.refuse(Problem::invalid(format!("timeout_ms must be 1 to {MAX_TIMEOUT_MS}, got {time_limit}"))));
+        return Err(Problem::invalid(format!("timeout_ms must be 1 to {MAX_TIMEOUT_MS}, got {time_limit}")));
     }
     let args = ShellArgs { command, timeout_ms: Some(time_limit), cwd, envs };
     let arguments = serde_json::to_value(args).expect("shell arguments are strings and numbers");
@@ -89,7 +88,7 @@ pub(in super::super) async fn exec(caller: Caller, Path(id): Path<String>, reque
 }
 
 fn session_id(caller: &Caller, text: &str) -> Reply<SessionId> {
-    let id = caller.id("session", text)?;
+    let id = super::id("session", text)?;
     caller.trail.session(&id);
     Ok(id)
 }
