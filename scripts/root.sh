@@ -82,7 +82,7 @@ uninstall() {
     if [[ -d $state_dir/server ]]; then
       say "  $state_dir/server keeps the server's data, and the user $server_user owns it (PURGE=1 removes both)"
     else
-      deluser --quiet "$server_user"
+      userdel "$server_user"
     fi
   fi
 }

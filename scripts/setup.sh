@@ -11,7 +11,6 @@ set -euo pipefail
 
 # The calling user builds; cargo shows its own progress.
 build() {
-  check_rust
   need_packages "${build_packages[@]}"
   local triple program
   triple=$(host_triple)
@@ -54,7 +53,9 @@ image() {
 image_gone() { is_root && [[ ! -e $state_dir/images/$default_image/manifest.json ]]; }
 
 check_host
+check_rust
 if (($# == 0)); then
+  need_packages "${build_packages[@]}" "${run_packages[@]}" "${image_packages[@]}" # all at once
   install
   image
 fi

@@ -21,8 +21,18 @@ warn() { printf '%snote:%s %s\n' "$bold" "$plain" "$*" >&2; }
 die() {
   printf '%s✗ %s%s\n' "$red" "$1" "$plain" >&2
   [[ -z ${2:-} ]] || printf '  %s\n' "$2" >&2
-  exit 1
+  exit "$said"
 }
+
+# No failure is silent: what fails without a message of its own is named here. A script that ended by `die`, or a cargo
+# that failed, has said enough.
+readonly said=70
+unexpected() {
+  case $1 in "$said" | 101 | 130) return ;; esac
+  ((BASH_SUBSHELL > 0)) || printf '%s✗ %s line %s failed (exit status %s): %s%s\n' "$red" "$0" "$2" "$1" "$3" "$plain" >&2
+}
+set -E
+trap 'unexpected $? "$LINENO" "$BASH_COMMAND"' ERR
 
 # step TEXT LOG COMMAND...: runs COMMAND with its output added to LOG and shows TEXT with the time it takes. On a terminal
 # the line is redrawn each second and ends with the newest line of the log; elsewhere it is printed once at the start,
@@ -31,7 +41,7 @@ die() {
 step() {
   local text=$1 log=$2 started=$SECONDS status=0 pid last width
   shift 2
-  width=$(stty size <&1 2>/dev/null | cut -d' ' -f2)
+  width=$(stty size <&1 2>/dev/null | cut -d' ' -f2 || true)
   width=$((${width:-80} - ${#text} - 16))
   : >>"$log"
   set -m # a process group of its own, so that it can be ended with everything it started

@@ -6,9 +6,10 @@ set -euo pipefail
 # shellcheck source=scripts/check.sh
 . "$repo/scripts/check.sh"
 
-"$repo/scripts/setup.sh"
-need_packages "${test_packages[@]}"
+check_host
 check_rust
+need_packages "${build_packages[@]}" "${run_packages[@]}" "${image_packages[@]}" "${test_packages[@]}" # all at once
+"$repo/scripts/setup.sh"
 cd "$repo"
 export ROADSTEAD_BIN_DIR=$staged
 started=$SECONDS
