@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
     let [mut cold, mut trip, mut delete, mut cycle, mut run_true, mut floor] = std::array::from_fn(|_| Samples::default());
     for round in 0..WARM_UP + rounds {
         let counts = round >= WARM_UP;
-        let mut take = |samples: &mut Samples, took: Duration| {
+        let take = |samples: &mut Samples, took: Duration| {
             if counts {
                 samples.add(took);
             }
