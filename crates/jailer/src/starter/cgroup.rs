@@ -115,6 +115,16 @@ impl Hierarchies {
         let v2 = self.v2.join(name);
         let v1: Vec<_> = self.v1.iter().map(|hierarchy| hierarchy.parent.join(name)).collect();
         let mut group = Group { v1, v2, tasks: Vec::new() };
+        match self.fill(&mut group, limits, owner) {
+            Ok(()) => Ok(group),
+            Err(error) => {
+                group.remove();
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(&self, group: &mut Group, limits: &SandboxLimits, owner: u32) -> Result<(), CgroupError> {
         for (dir, hierarchy) in group.v1.iter().zip(&self.v1) {
             fs::create_dir(dir).map_err(failed("making", dir))?;
             for controller in &hierarchy.controllers {
@@ -131,7 +141,7 @@ impl Hierarchies {
             let path = group.v2.join(file);
             chown(&path, Some(owner), Some(owner)).map_err(failed("delegating", &path))?;
         }
-        Ok(group)
+        Ok(())
     }
 
     /// The groups that an earlier starter of this instance left.

@@ -3,11 +3,12 @@
 use super::host::{self, Problem};
 use super::options::Options;
 use super::start;
-use nix::fcntl::{Flock, FlockArg};
+use super::sys;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -24,16 +25,14 @@ pub(crate) fn launch(options: Options) -> Result<(), Problem> {
 
     // Launches queue here, so that the second one finds the first one's starter ready.
     let launching = lock_file(&state.join("launch"))?;
-    sys::lock(&launching, Wait::Forever)
+    sys::lock(launching.as_fd(), true)
         .map_err(|error| Problem::new(format!("cannot lock {}: {error}", state.join("launch").display()), "check the file system"))?;
-    let lock = match Flock::lock(lock_file(&state.join("lock"))?, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => lock,
-        Err(_) => {
-            let pid = fs::read_to_string(state.join("lock")).unwrap_or_default();
-            println!("already running (pid {})", pid.trim());
-            return Ok(());
-        }
-    };
+    let lock = lock_file(&state.join("lock"))?;
+    if sys::lock(lock.as_fd(), false).is_err() {
+        let pid = fs::read_to_string(state.join("lock")).unwrap_or_default();
+        println!("already running (pid {})", pid.trim());
+        return Ok(());
+    }
     if options.foreground {
         return serve(options, lock, move |outcome| {
             drop(launching);
@@ -89,7 +88,7 @@ pub(crate) fn launch(options: Options) -> Result<(), Problem> {
 }
 
 /// Runs the starter until it is told to end. `ready` hears once whether it came up.
-fn serve(options: Options, lock: Flock<File>, ready: impl FnOnce(Result<String, Problem>) -> Result<(), Problem>) -> Result<(), Problem> {
+fn serve(options: Options, lock: File, ready: impl FnOnce(Result<String, Problem>) -> Result<(), Problem>) -> Result<(), Problem> {
     // Blocked in this thread before others start, so in all of them: the ends of the process are waited for below.
     let mut ends = SigSet::empty();
     ends.add(Signal::SIGTERM);

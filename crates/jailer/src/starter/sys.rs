@@ -108,6 +108,14 @@ pub(crate) fn set_thread_euid(id: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Locks an open file against others who lock it; on request waits for them. The lock is shared with forked processes
+/// and ends when the last of them has closed the file: nothing here ever unlocks.
+pub(crate) fn lock(file: BorrowedFd<'_>, wait: bool) -> io::Result<()> {
+    let operation = if wait { libc::LOCK_EX } else { libc::LOCK_EX | libc::LOCK_NB };
+    // SAFETY: takes integers.
+    check(unsafe { libc::flock(file.as_raw_fd(), operation) }.into()).map(drop)
+}
+
 /// The context of a file system that is being configured.
 #[derive(Debug)]
 pub(crate) struct FsContext(OwnedFd);

@@ -79,7 +79,7 @@ fn the_process_limit_holds() {
     let starter = Starter::start(&[]);
     let mut client = starter.client();
     let facts = client.create_with("sb-one", "box", SandboxLimits { pids: 24, ..SandboxLimits::default() });
-    let answer = client.run(&facts.id, "i=0; while [ $i -lt 60 ]; do sleep 60 & i=$((i+1)); done; echo started $i");
+    let answer = client.run(&facts.id, "i=0; while [ $i -lt 60 ]; do sleep 60 > /dev/null 2>&1 & i=$((i+1)); done; echo started $i");
     assert!(answer.contains("fork") && !answer.contains("started 60"), "{answer}");
 }
 
@@ -115,8 +115,8 @@ fn everything_is_writable_but_the_devices() {
 fn devices_and_mounts_are_there() {
     check(
         "for d in null zero full random urandom tty; do [ -c /dev/$d ] || echo no $d; done; \
-         [ -c /dev/ptmx ] && [ -d /dev/shm ] && awk '$2 ~ /^.(dev.*|proc|run.roadstead.*)$/ {print $2, $3}' /proc/mounts",
-        "/proc proc\n/dev tmpfs\n/dev/pts devpts\n/dev/shm tmpfs\n/dev/mqueue mqueue\n/run/roadstead tmpfs\n/run/roadstead/cgroup cgroup2",
+         [ -c /dev/ptmx ] && [ -d /dev/shm ] && awk '$2 ~ /^.(dev.*|proc|run.roadstead.*)$/ {print $2, $3}' /proc/mounts | sort",
+        "/dev tmpfs\n/dev/mqueue mqueue\n/dev/pts devpts\n/dev/shm tmpfs\n/proc proc\n/run/roadstead tmpfs\n/run/roadstead/cgroup cgroup2",
     );
 }
 
@@ -131,9 +131,10 @@ fn nothing_of_the_host_is_mounted() {
 
 #[test]
 fn sensitive_proc_entries_are_masked() {
+    // Those that this kernel has are the null device.
     check(
-        "cat /proc/kcore /proc/keys /proc/timer_list /proc/sysrq-trigger 2>&1 | wc -c; echo b 2>&1 > /proc/sysrq-trigger; echo alive",
-        "0\nalive",
+        "for f in kcore keys timer_list sysrq-trigger; do [ ! -e /proc/$f ] || stat -c %t:%T /proc/$f | grep -v '^1:3$'; done; echo seen",
+        "seen",
     );
 }
 
@@ -141,7 +142,7 @@ fn sensitive_proc_entries_are_masked() {
 fn namespaces_and_mounts_are_refused() {
     check(
         "unshare -U true 2>&1 | grep -o 'not permitted'; mount -t tmpfs x /tmp 2>&1 | grep -o -i 'permi.*\\|denied'; \
-         echo 5 > /proc/sys/user/max_user_namespaces 2>/dev/null || echo fixed; cat /proc/sys/user/max_user_namespaces",
+         (echo 5 > /proc/sys/user/max_user_namespaces) 2>/dev/null || echo fixed; cat /proc/sys/user/max_user_namespaces",
         "not permitted\npermission denied (are you root?)\nfixed\n0",
     );
 }
@@ -156,7 +157,7 @@ fn an_image_that_needs_user_namespaces_keeps_its_limit() {
 #[test]
 fn the_control_directory_is_closed_to_users() {
     check(
-        "stat -c '%a %u' /run/roadstead; chmod 755 /; echo u:x:1000:1000::/:/bin/sh > /etc/passwd 2>/dev/null || { mkdir /etc; echo u:x:1000:1000::/:/bin/sh > /etc/passwd; }; \
+        "stat -c '%a %u' /run/roadstead; mkdir /etc; echo u:x:1000:1000::/:/bin/sh > /etc/passwd; \
          su u -c 'ls /run/roadstead' 2>&1 | grep -o 'denied'",
         "700 0\ndenied",
     );

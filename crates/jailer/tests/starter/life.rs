@@ -14,7 +14,7 @@ fn a_destroyed_sandbox_leaves_nothing() {
     let starter = Starter::start(&[]);
     let mut client = starter.client();
     let facts = client.create("sb-one", "packed");
-    client.run(&facts.id, "mkdir -p /a/b/c; echo x > /a/b/c/d; mkdir /run/roadstead/cgroup/one; (setsid sleep 1000 &) ; echo $$ > /run/roadstead/cgroup/one/cgroup.procs");
+    client.run(&facts.id, "mkdir -p /a/b/c; echo x > /a/b/c/d; mkdir /run/roadstead/cgroup/one; (setsid sleep 1000 > /dev/null 2>&1 &) ; echo $$ > /run/roadstead/cgroup/one/cgroup.procs");
     let processes = || {
         let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
         let own = format!("{}/sb-one", starter.instance);
