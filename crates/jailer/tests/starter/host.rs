@@ -20,24 +20,25 @@ const STARTER: &str = env!("CARGO_BIN_EXE_roadstead-starter");
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What all tests of this run share: programs and images.
-struct Shared {
-    dir: tempfile::TempDir,
-}
-
 fn shared() -> &'static Path {
-    static SHARED: OnceLock<Shared> = OnceLock::new();
-    SHARED.get_or_init(|| Shared { dir: build().expect("building the fixtures") }).dir.path()
+    static SHARED: OnceLock<PathBuf> = OnceLock::new();
+    SHARED.get_or_init(|| build().expect("building the fixtures"))
 }
 
 /// Builds a static guest, an egress process, and a busybox image as a directory and as erofs.
-fn build() -> std::io::Result<tempfile::TempDir> {
-    let dir = tempfile::Builder::new().prefix("jailer-shared-").tempdir()?;
+fn build() -> std::io::Result<PathBuf> {
+    // Made anew by each run and left for cargo to clean: statics are never dropped.
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("starter-fixtures");
+    match fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => fs::create_dir_all(&dir)?,
+    }
     for name in ["guest", "egress"] {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.rs"));
-        let out = dir.path().join(name);
+        let out = dir.join(name);
         run(Command::new("rustc").args(["--edition=2024", "-O", "-Ctarget-feature=+crt-static", "-o"]).args([&out, &source]));
     }
-    let images = dir.path().join("images");
+    let images = dir.join("images");
     let rootfs = images.join("box/rootfs");
     fs::create_dir_all(rootfs.join("bin"))?;
     fs::create_dir_all(rootfs.join("root-only"))?;
