@@ -10,8 +10,11 @@ use types::{ImageId, ImageManifest, OutputLimit, SandboxId, SandboxLimits};
 /// | 1 | images, create, connect, destroy, list, shutdown |
 pub const STARTER_PROTOCOL: u32 = 1;
 
-/// Longest message, bytes.
+/// Longest message, bytes. Both sides make their socket buffers large enough for it.
 pub const MAX_MESSAGE: usize = 256 * 1024;
+
+/// Sandboxes in one [`Reply::List`].
+pub const LIST_PAGE: usize = 256;
 
 /// What the server asks. Each gets one [`Reply`] on the same connection, in order.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -45,8 +48,12 @@ pub enum Request {
         /// Which one.
         id: SandboxId,
     },
-    /// The sandboxes that exist.
-    List,
+    /// The sandboxes that exist, in the order of their ids, a page at a time.
+    List {
+        /// Those after this one; from the first one on if absent.
+        #[serde(default)]
+        after: Option<SandboxId>,
+    },
     /// End all sandboxes, the egress process and the starter itself.
     Shutdown,
 }
@@ -80,7 +87,7 @@ pub enum Reply {
     Done,
     /// The list.
     List {
-        /// All of them.
+        /// At most [`LIST_PAGE`] of them; fewer when there are no more.
         sandboxes: Vec<Facts>,
     },
     /// It failed.
