@@ -269,6 +269,7 @@ mod tests {
         assert_eq!(calls.lock().ended.len(), 1);
         assert_eq!(calls.lock().calls.len(), 1);
         tokio::time::sleep(Duration::from_secs(61)).await;
-        assert_eq!((calls.lock().calls.len(), calls.lock().ended_bytes), (0, 0));
+        let table = calls.lock();
+        assert_eq!((table.calls.len(), table.ended_bytes), (0, 0));
     }
 }

@@ -29,8 +29,8 @@ pub fn read_file(user: SandboxUser, args: &ReadFileArgs) -> Result<ReadFileResul
         ContentFormat::Text => {
             // A character begins at most three bytes before a byte of it, and ends at most three after its first.
             let before = start.min(MAX_CHARACTER - 1);
-            let (bytes, size) =
-                read_range(&path, start - before, end.saturating_add(MAX_CHARACTER - 1), MAX_READ_BYTES + 2 * MAX_CHARACTER)?;
+            let after = if (1..=MAX_READ_BYTES).contains(&args.length) { MAX_CHARACTER - 1 } else { 0 };
+            let (bytes, size) = read_range(&path, start - before, end.saturating_add(after), MAX_READ_BYTES + before + after)?;
             let skip = (before as usize).min(bytes.len());
             let wanted = usize::try_from(end - start).unwrap_or(usize::MAX);
             Ok(ReadFileResult { content: characters_beginning_in(&bytes, skip, skip.saturating_add(wanted)), size })

@@ -4,12 +4,13 @@ use super::{failed, open_regular, resolve};
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use protocol::ToolError;
 use protocol::tools::filesystem::{ContentFormat, PathArgs, WriteFileArgs, WriteFileResult, WriteMode};
+use protocol::{ToolError, ToolErrorCode};
 use rustix::fs::{FallocateFlags, fallocate};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use types::SandboxUser;
 
 /// Clients differ in whether they pad.
@@ -26,7 +27,7 @@ pub fn write_file(user: SandboxUser, args: WriteFileArgs) -> Result<WriteFileRes
         }
     };
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(failed("making the directory", parent))?;
+        make_directories(parent)?;
     }
     let doing = failed("writing", &path);
     match args.mode {
@@ -50,8 +51,17 @@ pub fn write_file(user: SandboxUser, args: WriteFileArgs) -> Result<WriteFileRes
 
 /// Makes a directory and its missing parents; one that exists is fine.
 pub fn create_directory(user: SandboxUser, args: &PathArgs) -> Result<(), ToolError> {
-    let path = resolve(user, &args.path)?;
-    fs::create_dir_all(&path).map_err(failed("making the directory", &path))
+    make_directories(&resolve(user, &args.path)?)
+}
+
+fn make_directories(path: &Path) -> Result<(), ToolError> {
+    fs::create_dir_all(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            let message = format!("{} exists and is no directory", path.display());
+            ToolError::new(ToolErrorCode::WrongFileType, message)
+        }
+        _ => failed("making the directory", path)(error),
+    })
 }
 
 /// Replaces a file's content in place.
@@ -80,7 +90,6 @@ fn reserve(file: &File, offset: u64, length: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::ToolErrorCode;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn write(path: &std::path::Path, content: &str, mode: WriteMode, format: ContentFormat) -> Result<u64, ToolErrorCode> {
