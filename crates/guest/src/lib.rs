@@ -1,1 +1,16 @@
+//! The program inside a sandbox: reaps, serves MCP and tunnels on one Unix socket, and nothing else.
+//!
+//! It is PID 1 there, so it must not die of anything a client or a program inside does: input is parsed into types,
+//! every queue and table is bounded, and nothing unwraps.
 
+#![forbid(unsafe_code)]
+
+pub mod calls;
+pub mod files;
+pub mod group;
+mod mcp;
+pub mod reaper;
+pub mod server;
+pub mod shell;
+pub mod tools;
+mod tunnel;

@@ -25,3 +25,8 @@ pub use stream::{StreamOpen, StreamRefusal, StreamReply};
 /// |---|---|
 /// | 1 | MCP, tunnels; `shell` and the filesystem group |
 pub const GENERATION: u32 = 1;
+
+/// Longest MCP message either side sends or reads, bytes: a file of [`tools::filesystem::MAX_READ_BYTES`] fits as base64
+/// and, unless it is made of control characters, as text. What would be longer is refused with
+/// [`ToolErrorCode::TooLarge`] before it is sent, because a receiver can only drop it.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;

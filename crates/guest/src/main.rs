@@ -1,0 +1,35 @@
+//! `roadstead-guest BOOT`: the first process of a sandbox. `BOOT` is a JSON [`GuestBoot`]; descriptor 3 listens.
+
+#![forbid(unsafe_code)]
+
+use protocol::GuestBoot;
+use std::error::Error;
+use std::os::unix::net::UnixListener as StdListener;
+use std::time::Duration;
+use tokio::net::UnixListener;
+
+/// Threads for file tools. More would not read a disk any faster.
+const MAX_FILE_THREADS: usize = 16;
+/// How long an idle one is kept.
+const KEEP_THREAD: Duration = Duration::from_secs(2);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    jailer::spawn::keep_heap_small();
+    let argument = std::env::args().nth(1).ok_or("usage: roadstead-guest BOOT, where BOOT is a JSON document")?;
+    let boot: GuestBoot = serde_json::from_str(&argument).map_err(|error| format!("the boot document cannot be used: {error}"))?;
+    let listener = StdListener::from(jailer::spawn::take_inherited(GuestBoot::CONTROL_FD)?);
+    listener.set_nonblocking(true)?;
+
+    // What file tools make is private to nobody, and no group of whoever started us opens a file for them.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    nix::unistd::setgroups(&[])?;
+
+    // No signal needs a handler but SIGCHLD: the kernel gives PID 1 none that it does not handle, Rust ignores SIGPIPE.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_FILE_THREADS)
+        .thread_keep_alive(KEEP_THREAD)
+        .build()?;
+    runtime.block_on(async { guest::server::run(boot, UnixListener::from_std(listener)?).await })?;
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! From a tool's name and arguments to its result.
+
+use crate::files::{self, Watches, as_user};
+use crate::shell::Shell;
+use protocol::tools::{self, filesystem as fs, shell};
+use protocol::{CallMeta, MAX_MESSAGE_BYTES, ToolError, ToolErrorCode, ToolOutcome};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::io;
+use tokio_util::sync::CancellationToken;
+use types::Capability;
+
+/// Room in a message beside the structured result: envelope and text block.
+const ENVELOPE_BYTES: usize = 64 * 1024;
+
+/// All tools of this sandbox.
+#[derive(Debug)]
+pub struct Tools {
+    capabilities: Vec<Capability>,
+    shell: Shell,
+    watches: Watches,
+}
+
+impl Tools {
+    /// The tools that an image with these capabilities has.
+    pub fn new(capabilities: Vec<Capability>, shell: Shell) -> Self {
+        Self { capabilities, shell, watches: Watches::default() }
+    }
+
+    /// Them, as they stand in the table.
+    pub fn available(&self) -> impl Iterator<Item = &'static tools::ToolSpec> {
+        tools::available(&self.capabilities)
+    }
+
+    /// Runs one call to its end.
+    pub async fn run(&self, call: &CallMeta, name: &str, arguments: Value, cancel: CancellationToken) -> ToolOutcome {
+        if !self.available().any(|tool| tool.name == name) {
+            let names: Vec<_> = self.available().map(|tool| tool.name).collect();
+            let name: String = name.chars().take(80).collect();
+            let message = format!("there is no tool {name:?} in this image; there are: {}", names.join(", "));
+            return Err(ToolError::new(ToolErrorCode::UnknownTool, message));
+        }
+        let value = self.dispatch(call, name, arguments, cancel).await?;
+        let length = serialized_length(&value);
+        if length > MAX_MESSAGE_BYTES - ENVELOPE_BYTES {
+            let message =
+                format!("the result takes {length} bytes as JSON, more than a message can carry; ask for less at once or for binary form");
+            return Err(ToolError::new(ToolErrorCode::TooLarge, message));
+        }
+        Ok(value)
+    }
+
+    async fn dispatch(&self, call: &CallMeta, name: &str, arguments: Value, cancel: CancellationToken) -> ToolOutcome {
+        let user = call.user;
+        match name {
+            shell::SHELL => {
+                let args = parse(arguments)?;
+                to_value(self.shell.run(call, args, &cancel).await?)
+            }
+            fs::READ_FILE => file(call, arguments, move |args| files::read_file(user, &args)).await,
+            fs::READ_MULTIPLE_FILES => file(call, arguments, move |args| files::read_multiple_files(user, args)).await,
+            fs::WRITE_FILE => file(call, arguments, move |args| files::write_file(user, args)).await,
+            fs::EDIT_FILE => file(call, arguments, move |args| files::edit_file(user, &args)).await,
+            fs::CREATE_DIRECTORY => file(call, arguments, move |args| done(files::create_directory(user, &args))).await,
+            fs::DELETE_FILE => file(call, arguments, move |args| done(files::delete_file(user, &args, &cancel))).await,
+            fs::GET_FILE_INFO => file(call, arguments, move |args| files::get_file_info(user, &args)).await,
+            fs::LIST_DIRECTORY => file(call, arguments, move |args| files::list_directory(user, &args)).await,
+            fs::MOVE_FILE => file(call, arguments, move |args| done(files::move_file(user, &args, &cancel))).await,
+            fs::SEARCH_FILES => file(call, arguments, move |args| files::search_files(user, &args, &cancel)).await,
+            fs::GET_FILE_CHANGE => {
+                let watches = self.watches.clone();
+                file(call, arguments, move |args| watches.get_file_change(user, &args, &cancel)).await
+            }
+            _ => Err(ToolError::new(ToolErrorCode::UnknownTool, format!("the tool {name:?} stands in the table but this guest lacks it"))),
+        }
+    }
+}
+
+/// A file tool: arguments, then work as the call's user.
+async fn file<A, T>(call: &CallMeta, arguments: Value, work: impl FnOnce(A) -> Result<T, ToolError> + Send + 'static) -> ToolOutcome
+where
+    A: DeserializeOwned + Send + 'static,
+    T: Serialize + Send + 'static,
+{
+    let args = parse(arguments)?;
+    as_user(call.user, move || to_value(work(args)?)).await
+}
+
+/// The result of a tool that has nothing to tell but its success.
+fn done(result: Result<(), ToolError>) -> Result<Value, ToolError> {
+    result.map(|()| json!({}))
+}
+
+fn parse<A: DeserializeOwned>(arguments: Value) -> Result<A, ToolError> {
+    serde_path_to_error::deserialize(arguments).map_err(|error| {
+        let field = error.path().to_string();
+        let place = if field == "." { "the arguments".to_owned() } else { format!("the argument `{field}`") };
+        ToolError::invalid(format!("{place} cannot be used: {}", error.inner()))
+    })
+}
+
+fn to_value(result: impl Serialize) -> ToolOutcome {
+    serde_json::to_value(result)
+        .map_err(|error| ToolError::new(ToolErrorCode::Internal, format!("the result cannot be written as JSON: {error}")))
+}
+
+fn serialized_length(value: &Value) -> usize {
+    struct Counter(usize);
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    match serde_json::to_writer(&mut counter, value) {
+        Ok(()) => counter.0,
+        Err(_) => usize::MAX,
+    }
+}
