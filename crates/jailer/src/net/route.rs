@@ -67,7 +67,9 @@ pub fn host_has_ipv6() -> Result<bool, Errno> {
     const SOMEWHERE: Ipv6Addr = Ipv6Addr::new(0x2001, 0x7fd, 0, 0, 0, 0, 0, 1);
     match lookup(SOMEWHERE.into()) {
         Ok(route) => Ok(route.is_elsewhere() && matches!(route.source, Some(IpAddr::V6(ip)) if ip.segments()[0] & 0xe000 == 0x2000)),
-        Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => Ok(false),
+        Err(Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => {
+            Ok(false)
+        }
         Err(errno) => Err(errno),
     }
 }
