@@ -38,7 +38,11 @@ impl World {
         let runtime = Arc::new(SimRuntime::new(vec![image("linux_latest", &[Capability::Shell])]));
         Self {
             dir: tempfile::tempdir().unwrap(),
-            guests: Arc::new(ScriptedGuests { runtime: runtime.clone(), started: Semaphore::new(0), gate: Semaphore::new(0) }.into()),
+            guests: Arc::new(ScriptedGuests(Arc::new(Script {
+                runtime: runtime.clone(),
+                started: Semaphore::new(0),
+                gate: Semaphore::new(0),
+            }))),
             runtime,
             clock: Arc::default(),
             entropy: Arc::default(),
@@ -153,7 +157,7 @@ pub(crate) fn assert_fault<T: std::fmt::Debug>(result: Result<T, Fault>, code: E
 pub(crate) struct ScriptedGuests(Arc<Script>);
 
 #[derive(Debug)]
-pub(crate) struct Script {
+struct Script {
     runtime: Arc<SimRuntime>,
     started: Semaphore,
     gate: Semaphore,
@@ -163,12 +167,6 @@ pub(crate) struct Script {
 struct ScriptedGuest {
     sandbox: SandboxId,
     script: Arc<Script>,
-}
-
-impl From<Script> for ScriptedGuests {
-    fn from(script: Script) -> Self {
-        Self(Arc::new(script))
-    }
 }
 
 impl ScriptedGuests {
