@@ -93,6 +93,7 @@ fn half_deleted_sessions_are_finished_with_their_reason() {
         eventually("deleting", async || server.row(&session.id).await.state == SessionState::Deleting).await;
         session.id
     });
+    world.runtime.calm();
     on_a_server(&world, async |server| {
         eventually("the end", async || server.row(&id).await.state == SessionState::Finished).await;
         assert_eq!(server.row(&id).await.end_reason, Some(EndReason::Idle));

@@ -8,7 +8,7 @@ use runtime::{Runtime, RuntimeError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
-use store::{MetadataStore, SessionRow, SqliteStore};
+use store::{FailingStore, MetadataStore, SessionRow, SqliteStore};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use types::{Capability, Clock, Entropy, ErrorCode, Fault, ImageManifest, NodeId, RequestId, SandboxId, SessionId, Timestamp};
@@ -28,7 +28,7 @@ pub(crate) struct World {
 /// One server in it.
 pub(crate) struct Server {
     pub(crate) control: Arc<Control>,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<FailingStore<SqliteStore>>,
     /// An operation of the first (admin) key's holder.
     pub(crate) cx: OpContext,
 }
@@ -71,7 +71,7 @@ impl World {
 
     /// A server on this world's disk.
     pub(crate) async fn start(&self) -> Server {
-        let store = Arc::new(SqliteStore::open(&self.dir.path().join("meta.db")).await.unwrap());
+        let store = Arc::new(FailingStore::new(SqliteStore::open(&self.dir.path().join("meta.db")).await.unwrap()));
         let parts = Parts {
             store: store.clone(),
             runtime: self.runtime.clone(),
@@ -82,7 +82,7 @@ impl World {
         };
         let control = Control::start_with_guests(parts, self.guests.clone()).await.unwrap();
         control.first_key().await.unwrap();
-        let key = store.keys(None).await.unwrap().remove(0);
+        let key = store.keys(None).await.unwrap().into_iter().find(|key| key.admin).unwrap();
         let cx = context(Identity { tenant: key.tenant, key: key.id, admin: key.admin });
         Server { control, store, cx }
     }
