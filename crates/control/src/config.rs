@@ -14,7 +14,7 @@ pub struct ControlConfig {
     pub limits: SandboxLimits,
     /// Output kept per command.
     pub output: OutputLimit,
-    /// Live sessions one tenant may have.
+    /// Live sessions one tenant may have on this server.
     pub sessions_per_tenant: u32,
     /// Tool calls one session may run at once.
     pub calls_per_session: u32,
@@ -46,6 +46,8 @@ pub struct Timings {
     pub create: Duration,
     /// Destroying a sandbox, then trying again.
     pub destroy: Duration,
+    /// Listing the sandboxes that exist.
+    pub list: Duration,
     /// Opening a tunnel.
     pub open_stream: Duration,
     /// First pause after a failed clean-up; doubled until [`Self::retry_max`].
@@ -77,6 +79,7 @@ impl Default for Timings {
         Self {
             create: Duration::from_secs(30),
             destroy: Duration::from_secs(30),
+            list: Duration::from_secs(10),
             open_stream: Duration::from_secs(10),
             retry_first: Duration::from_millis(100),
             retry_max: Duration::from_secs(30),

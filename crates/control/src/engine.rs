@@ -4,7 +4,7 @@ use crate::guest::Guests;
 use crate::images::Images;
 use crate::session::registry::{Claims, Registry};
 use crate::{ControlConfig, Parts};
-use runtime::Runtime;
+use runtime::{Runtime, RuntimeError, SandboxFacts};
 use std::sync::Arc;
 use store::MetadataStore;
 use tokio::sync::watch;
@@ -75,6 +75,13 @@ impl Engine {
             }
             forward
         });
+    }
+
+    /// The sandboxes that exist, within a bound of time.
+    pub(crate) async fn sandboxes(&self) -> Result<Vec<SandboxFacts>, RuntimeError> {
+        let limit = self.config.timings.list;
+        let silence = |_| RuntimeError::Unavailable { reason: format!("no list of sandboxes within {limit:?}") };
+        tokio::time::timeout(limit, self.runtime.list()).await.map_err(silence)?
     }
 
     /// Refuses new work once the server is on its way out.

@@ -112,9 +112,16 @@ impl Keyring {
         Ok(rows.into_iter().map(|row| info(names.get(&row.tenant).cloned().unwrap_or_default(), row)).collect())
     }
 
-    pub(crate) async fn revoke(&self, cx: &OpContext, id: &KeyId) -> Result<(), Fault> {
-        const OPERATION: &str = "revoking an API key";
+    /// Goes through even when the future is dropped, lest a key be revoked in the database and remembered as good.
+    pub(crate) async fn revoke(self: &Arc<Self>, cx: &OpContext, id: &KeyId) -> Result<(), Fault> {
         check_admin(cx, "revoke API keys")?;
+        let (keys, cx, id) = (self.clone(), cx.clone(), id.clone());
+        let revoking = tokio::spawn(async move { keys.revoke_now(&cx, &id).await });
+        revoking.await.map_err(|e| Fault::internal("revoking an API key", e))?
+    }
+
+    async fn revoke_now(&self, cx: &OpContext, id: &KeyId) -> Result<(), Fault> {
+        const OPERATION: &str = "revoking an API key";
         let _changing = self.changing.lock().await;
         let rows = self.store.keys(None).await.map_err(|e| fault::store(OPERATION, e))?;
         let mut admins = rows.iter().filter(|row| row.admin && row.revoked_at.is_none()).map(|row| &row.id);

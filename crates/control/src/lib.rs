@@ -58,7 +58,7 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Control {
     engine: Arc<Engine>,
-    keys: Keyring,
+    keys: Arc<Keyring>,
     cursors: Cursors,
 }
 
@@ -77,7 +77,7 @@ impl Control {
         engine.entropy.fill(&mut fresh);
         let secret = engine.store.shared_secret("listing-cursors", &fresh).await.map_err(|e| fault::store("starting the engine", e))?;
         let recheck = engine.config.timings.key_recheck;
-        let keys = Keyring::new(engine.store.clone(), engine.clock.clone(), engine.entropy.clone(), recheck);
+        let keys = Arc::new(Keyring::new(engine.store.clone(), engine.clock.clone(), engine.entropy.clone(), recheck));
         // From here on dropping it stops what has been started.
         let control = Arc::new(Self { keys, cursors: Cursors::new(secret), engine });
         control.engine.images.refresh().await?;
@@ -133,7 +133,9 @@ impl Control {
         if labels.is_empty() {
             return Err(Fault::invalid("the set of labels is empty; give at least one key and value (the given set replaces the old one)"));
         }
-        handle.set_labels(labels).await
+        handle.set_labels(labels).await?;
+        tracing::info!(request = %cx.request, session = %id, sandbox = %handle.sandbox, "labels set");
+        Ok(())
     }
 
     /// Ends a session. With `wait`, returns when nothing of it is left; without, as soon as it is accepted.

@@ -55,6 +55,11 @@ impl SimRuntime {
         self.state().faults.entry(op).or_default().extend(faults);
     }
 
+    /// Forgets the failures that are still to come.
+    pub fn calm(&self) {
+        self.state().faults.clear();
+    }
+
     /// Makes calls of `op` wait until the answer is dropped.
     pub async fn hold(&self, op: SimOp) -> OwnedRwLockWriteGuard<()> {
         self.gates[op as usize].clone().write_owned().await

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod failing;
 mod metadata;
 mod rows;
 pub mod sqlite;
@@ -10,6 +11,7 @@ pub mod sqlite;
 mod suite;
 
 pub use error::StoreError;
+pub use failing::{FailingStore, StoreFault, StoreOp};
 pub use metadata::MetadataStore;
 pub use rows::{KeyRow, Page, PageQuery, SessionChange, SessionRow, TenantRow};
 pub use sqlite::SqliteStore;

@@ -50,11 +50,6 @@ impl Handle {
         self.view.borrow().state
     }
 
-    /// How long it may be without activity, and its last activity that the database knows.
-    pub(crate) fn idle_timeout(&self) -> Option<std::time::Duration> {
-        self.view.borrow().idle_timeout
-    }
-
     /// Admits a piece of work, or says why not.
     pub(crate) async fn admit(&self, kind: WorkKind) -> Result<Hold, Fault> {
         self.ask(|reply| Message::Admit(kind, reply)).await
@@ -85,10 +80,11 @@ impl Handle {
         })
     }
 
-    /// The last activity and whether the database should be told of it by now.
+    /// The last activity, if the database lags behind it by `lag` or by a quarter of the idle time, whichever is less:
+    /// after a crash a session must not idle out because its activity was forgotten.
     pub(crate) fn unrecorded_activity(&self, lag: std::time::Duration) -> Option<Timestamp> {
         let (active, recorded) = (self.work.active_at(), self.work.recorded_at());
-        let allowed = self.idle_timeout().map_or(lag, |idle| lag.min(idle / 4));
+        let allowed = self.view.borrow().idle_timeout.map_or(lag, |idle| lag.min(idle / 4));
         (crate::time::between(recorded, active) >= allowed && active > recorded).then_some(active)
     }
 

@@ -61,7 +61,7 @@ pub(super) fn sweep(engine: &Arc<Engine>, found: &[SandboxFacts]) {
 
 /// Whether the sandbox still exists; when that cannot be learnt, it is taken to.
 pub(super) async fn is_there(engine: &Engine, sandbox: &SandboxId) -> bool {
-    match engine.runtime.list().await {
+    match engine.sandboxes().await {
         Ok(found) => found.iter().any(|facts| facts.id == *sandbox),
         Err(_) => true,
     }
@@ -77,7 +77,7 @@ async fn reconcile(engine: &Arc<Engine>) {
         .filter(|handle| handle.state() == SessionState::Running)
         .map(|handle| (handle.sandbox.clone(), handle.work.clone()))
         .collect();
-    let found = match engine.runtime.list().await {
+    let found = match engine.sandboxes().await {
         Ok(found) => found,
         Err(error) => return tracing::warn!(%error, "the sandboxes could not be listed; trying again"),
     };

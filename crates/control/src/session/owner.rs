@@ -93,6 +93,9 @@ impl Owner {
         while self.phase == Phase::Running {
             let mode = *self.mode.borrow_and_update();
             if mode == Mode::Stopping {
+                if let Some(place) = self.place.take() {
+                    place.stay();
+                }
                 return;
             }
             if let Some(reason) = self.reason_to_end(mode) {

@@ -28,7 +28,7 @@ use types::{EndReason, Fault, SandboxId, SessionState};
 pub(crate) async fn recover(engine: &Arc<Engine>) -> Result<(), Fault> {
     const OPERATION: &str = "taking over the sessions of an earlier server";
     let rows = engine.store.adopt_sessions(&engine.node).await.map_err(|e| fault::store(OPERATION, e))?;
-    let found = engine.runtime.list().await.map_err(|e| fault::runtime(OPERATION, e))?;
+    let found = engine.sandboxes().await.map_err(|e| fault::runtime(OPERATION, e))?;
     let mut sandboxes: HashMap<SandboxId, SandboxFacts> = found.iter().map(|facts| (facts.id.clone(), facts.clone())).collect();
 
     let mut hidden = Vec::new();

@@ -42,7 +42,7 @@ impl Registry {
         }
         *live += 1;
         inner.live.insert(handle.id.clone(), handle.clone());
-        Ok(Place { registry: self.clone(), handle })
+        Ok(Place { registry: self.clone(), handle, stays: false })
     }
 
     /// Every live session.
@@ -78,10 +78,22 @@ impl Registry {
 pub(crate) struct Place {
     registry: Arc<Registry>,
     handle: Arc<Handle>,
+    stays: bool,
+}
+
+impl Place {
+    /// Leaves the session known though its owner goes, because it lives on without this server: who asks for it is to
+    /// hear that the server stops, not that the session does not exist.
+    pub(super) fn stay(mut self) {
+        self.stays = true;
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
         let mut inner = self.registry.lock();
         inner.live.remove(&self.handle.id);
         if let Some(live) = inner.per_tenant.get_mut(&self.handle.tenant) {

@@ -36,6 +36,18 @@ async fn unknown_malformed_and_revoked_keys_are_refused_with_a_way_out() {
 }
 
 #[tokio::test]
+async fn a_key_that_another_server_revoked_is_good_for_a_short_while_at_most() {
+    let (world, server) = World::with_server().await;
+    let made = server.control.create_key(&server.cx, request(None, "shared", false)).await.unwrap();
+    server.control.authenticate(&made.text).await.unwrap();
+    let other = world.start().await;
+    other.control.revoke_key(&other.cx, &made.info.id).await.unwrap();
+    assert_fault(other.control.authenticate(&made.text).await, ErrorCode::Unauthenticated, "revoked");
+    world.clock.advance(world.config.timings.key_recheck);
+    assert_fault(server.control.authenticate(&made.text).await, ErrorCode::Unauthenticated, "revoked");
+}
+
+#[tokio::test]
 async fn tenants_are_made_when_named_and_names_are_checked() {
     let (_world, server) = World::with_server().await;
     let a = server.control.create_key(&server.cx, request(Some("team-a"), "one", false)).await.unwrap();

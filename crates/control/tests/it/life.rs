@@ -5,7 +5,7 @@ use control::{CreateSession, Lifetime};
 use futures::FutureExt;
 use runtime::sim::{SimFault, SimOp};
 use std::time::Duration;
-use store::MetadataStore;
+use store::{MetadataStore, StoreFault, StoreOp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::{EndReason, ErrorCode, Labels, SessionState};
 
@@ -85,6 +85,37 @@ async fn a_failed_creation_leaves_nothing_behind() {
         eventually("no live row", async || server.store.count_live(&server.cx.identity.tenant).await.unwrap() == 0).await;
     }
     server.create(CreateSession::default()).await;
+}
+
+#[tokio::test]
+async fn a_creation_that_the_database_fails_leaves_nothing_behind() {
+    use StoreFault::{After, Before};
+    let (world, server) = World::with_server().await;
+    for (op, fault) in
+        [(StoreOp::AddSession, Before), (StoreOp::AddSession, After), (StoreOp::ChangeSession, Before), (StoreOp::ChangeSession, After)]
+    {
+        server.store.fail_next(op, [fault]);
+        let result = server.control.create_session(&server.cx, CreateSession::default()).await;
+        assert_fault(result, ErrorCode::Internal, "creating a session");
+        eventually("no sandbox", async || alive(&world).await == 0).await;
+        eventually("no live row", async || server.store.count_live(&server.cx.identity.tenant).await.unwrap() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_cannot_be_recorded_says_so_and_goes_on() {
+    use StoreFault::{After, Before, None};
+    let (world, server) = World::with_server().await;
+    // The first write says `deleting`, the next one `finished`.
+    for (faults, reported) in [(vec![Before, Before], true), (vec![After], true), (vec![None, Before, After], false)] {
+        let session = server.create(CreateSession::default()).await;
+        server.store.fail_next(StoreOp::ChangeSession, faults);
+        let result = server.control.delete_session(&server.cx, &session.id, false).await;
+        assert_eq!(result.map_err(|fault| fault.code()).err(), reported.then_some(ErrorCode::Internal));
+        assert_fault(server.control.session(&server.cx, &session.id).await, ErrorCode::NotFound, "released");
+        eventually("the end", async || server.row(&session.id).await.state == SessionState::Finished).await;
+        assert_eq!(alive(&world).await, 0);
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use runtime::sim::{SimFault, SimOp};
 use runtime::{Runtime, SandboxSpec};
 use std::time::Duration;
-use store::MetadataStore;
+use store::{MetadataStore, PageQuery};
 use types::{EndReason, SandboxLimits, SessionState};
 
 /// Runs `work` on a server of its own and kills the server then.
@@ -22,6 +22,11 @@ fn on_a_server<T>(world: &World, work: impl AsyncFnOnce(&Server) -> T) -> T {
     tokio.shutdown_background();
     drop(server);
     result
+}
+
+fn spec(id: &str) -> SandboxSpec {
+    let image = "linux_latest".parse().unwrap();
+    SandboxSpec { id: id.parse().unwrap(), image, limits: SandboxLimits::default(), output: Default::default() }
 }
 
 fn idle(seconds: u64) -> CreateSession {
@@ -59,17 +64,22 @@ fn a_session_whose_sandbox_died_meanwhile_has_ended_when_the_server_is_back() {
 #[test]
 fn half_made_sessions_are_rolled_back() {
     let world = World::new();
-    let tenant = on_a_server(&world, async |server| {
+    let (row, held) = on_a_server(&world, async |server| {
         let held = world.runtime.hold(SimOp::Create).await;
         assert!(server.control.create_session(&server.cx, CreateSession::default()).now_or_never().is_none());
-        let tenant = server.cx.identity.tenant.clone();
+        let (tenant, all) = (server.cx.identity.tenant.clone(), PageQuery { limit: 1, ..Default::default() });
         eventually("its row", async || server.store.count_live(&tenant).await.unwrap() == 1).await;
-        drop(held);
-        tenant
+        (server.store.page_sessions(&tenant, &all).await.unwrap().rows.remove(0), held)
     });
+    drop(held);
+    assert_eq!(row.state, SessionState::Creating);
+    // The back end did not notice the death of who asked it, and made the sandbox all the same.
+    futures::executor::block_on(world.runtime.create(spec(row.sandbox.as_ref().unwrap().as_str()))).unwrap();
     on_a_server(&world, async |server| {
-        assert_eq!(server.store.count_live(&tenant).await.unwrap(), 0);
-        eventually("no sandbox", async || alive(&world).await == 0).await;
+        assert_eq!(server.store.count_live(&row.tenant).await.unwrap(), 0);
+        eventually("the end", async || server.row(&row.id).await.state == SessionState::Finished).await;
+        assert_eq!(server.row(&row.id).await.end_reason, Some(EndReason::CreateFailed));
+        assert_eq!(alive(&world).await, 0);
     });
 }
 
@@ -83,6 +93,7 @@ fn half_deleted_sessions_are_finished_with_their_reason() {
         eventually("deleting", async || server.row(&session.id).await.state == SessionState::Deleting).await;
         session.id
     });
+    world.runtime.calm();
     on_a_server(&world, async |server| {
         eventually("the end", async || server.row(&id).await.state == SessionState::Finished).await;
         assert_eq!(server.row(&id).await.end_reason, Some(EndReason::Idle));
@@ -94,13 +105,7 @@ fn half_deleted_sessions_are_finished_with_their_reason() {
 fn sandboxes_that_no_row_knows_are_destroyed_and_others_are_not() {
     let world = World::new();
     let session = on_a_server(&world, async |server| {
-        let spec = SandboxSpec {
-            id: "sb-stray".parse().unwrap(),
-            image: "linux_latest".parse().unwrap(),
-            limits: SandboxLimits::default(),
-            output: Default::default(),
-        };
-        world.runtime.create(spec).await.unwrap();
+        world.runtime.create(spec("sb-stray")).await.unwrap();
         server.create(idle(3600)).await
     });
     on_a_server(&world, async |_| eventually("one sandbox", async || alive(&world).await == 1).await);

@@ -6,7 +6,7 @@ use control::{CreateSession, Lifetime, ListSessions};
 use proptest::prelude::*;
 use runtime::sim::{SimFault, SimOp};
 use std::time::Duration;
-use store::{MetadataStore, PageQuery};
+use store::{MetadataStore, PageQuery, StoreFault, StoreOp};
 use types::{Labels, SessionState};
 
 const CLIENTS: u64 = 12;
@@ -29,21 +29,24 @@ async fn client(world: &World, server: &Server, seed: u64) {
                     let lifetime = Lifetime::Limits { idle: Some(Duration::from_secs(1 + dice % 5)), max_life: None };
                     drop(control.create_session(cx, CreateSession { lifetime, ..Default::default() }).await);
                 }
-                3 => drop(control.delete_session(cx, &id, dice % 3 == 0).await),
+                3 => drop(control.delete_session(cx, &id, dice.is_multiple_of(3)).await),
                 4 => drop(control.touch_session(cx, &id).await),
                 5 => drop(control.set_labels(cx, &id, Labels::new([("n".into(), dice.to_string())]).unwrap()).await),
                 6 => world.clock.advance(Duration::from_millis(dice % 2000)),
                 7 => match dice % 4 {
                     0 => world.runtime.fail_next(SimOp::Destroy, [SimFault::Before, SimFault::After]),
-                    1 => world.runtime.fail_next(SimOp::Create, [SimFault::After]),
-                    2 => world.runtime.fail_next(SimOp::Create, [SimFault::Before]),
+                    1 => {
+                        world.runtime.fail_next(SimOp::Create, [SimFault::After, SimFault::Before]);
+                        server.store.fail_next(StoreOp::AddSession, [StoreFault::After, StoreFault::Before]);
+                    }
+                    2 => server.store.fail_next(StoreOp::ChangeSession, [StoreFault::Before, StoreFault::None, StoreFault::After]),
                     _ => world.runtime.alive().first().into_iter().for_each(|id| world.runtime.kill(id)),
                 },
                 _ => drop(control.call_tool(cx, &id, shell("true")).await),
             }
         };
         // Now and then the client leaves in the middle.
-        let patience = if dice % 4 == 0 { Duration::from_micros(dice % 500) } else { Duration::from_secs(60) };
+        let patience = if dice.is_multiple_of(4) { Duration::from_micros(dice % 500) } else { Duration::from_secs(60) };
         let _ = tokio::time::timeout(patience, verb).await;
     }
 }
@@ -54,6 +57,8 @@ async fn storm(seed: u64) {
     futures::future::join_all((0..CLIENTS).map(|n| client(&world, &server, seed.wrapping_add(n)))).await;
 
     // All that is left idles out.
+    world.runtime.calm();
+    server.store.calm();
     world.clock.advance(Duration::from_secs(3600));
     let tenant = server.cx.identity.tenant.clone();
     eventually("no live session", async || server.store.count_live(&tenant).await.unwrap() == 0).await;
@@ -71,7 +76,7 @@ async fn storm(seed: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 0, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_storm_ends_with_nothing_left(seed: u64) {

@@ -8,7 +8,7 @@ use runtime::{Runtime, RuntimeError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
-use store::{MetadataStore, SessionRow, SqliteStore};
+use store::{FailingStore, MetadataStore, SessionRow, SqliteStore};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use types::{Capability, Clock, Entropy, ErrorCode, Fault, ImageManifest, NodeId, RequestId, SandboxId, SessionId, Timestamp};
@@ -28,7 +28,7 @@ pub(crate) struct World {
 /// One server in it.
 pub(crate) struct Server {
     pub(crate) control: Arc<Control>,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<FailingStore<SqliteStore>>,
     /// An operation of the first (admin) key's holder.
     pub(crate) cx: OpContext,
 }
@@ -38,7 +38,11 @@ impl World {
         let runtime = Arc::new(SimRuntime::new(vec![image("linux_latest", &[Capability::Shell])]));
         Self {
             dir: tempfile::tempdir().unwrap(),
-            guests: Arc::new(ScriptedGuests { runtime: runtime.clone(), started: Semaphore::new(0), gate: Semaphore::new(0) }.into()),
+            guests: Arc::new(ScriptedGuests(Arc::new(Script {
+                runtime: runtime.clone(),
+                started: Semaphore::new(0),
+                gate: Semaphore::new(0),
+            }))),
             runtime,
             clock: Arc::default(),
             entropy: Arc::default(),
@@ -67,7 +71,7 @@ impl World {
 
     /// A server on this world's disk.
     pub(crate) async fn start(&self) -> Server {
-        let store = Arc::new(SqliteStore::open(&self.dir.path().join("meta.db")).await.unwrap());
+        let store = Arc::new(FailingStore::new(SqliteStore::open(&self.dir.path().join("meta.db")).await.unwrap()));
         let parts = Parts {
             store: store.clone(),
             runtime: self.runtime.clone(),
@@ -78,7 +82,7 @@ impl World {
         };
         let control = Control::start_with_guests(parts, self.guests.clone()).await.unwrap();
         control.first_key().await.unwrap();
-        let key = store.keys(None).await.unwrap().remove(0);
+        let key = store.keys(None).await.unwrap().into_iter().find(|key| key.admin).unwrap();
         let cx = context(Identity { tenant: key.tenant, key: key.id, admin: key.admin });
         Server { control, store, cx }
     }
@@ -153,7 +157,7 @@ pub(crate) fn assert_fault<T: std::fmt::Debug>(result: Result<T, Fault>, code: E
 pub(crate) struct ScriptedGuests(Arc<Script>);
 
 #[derive(Debug)]
-pub(crate) struct Script {
+struct Script {
     runtime: Arc<SimRuntime>,
     started: Semaphore,
     gate: Semaphore,
@@ -163,12 +167,6 @@ pub(crate) struct Script {
 struct ScriptedGuest {
     sandbox: SandboxId,
     script: Arc<Script>,
-}
-
-impl From<Script> for ScriptedGuests {
-    fn from(script: Script) -> Self {
-        Self(Arc::new(script))
-    }
 }
 
 impl ScriptedGuests {
