@@ -1,1 +1,85 @@
+//! Sessions in the cloud or on your own machine, from Rust.
+//!
+//! A *session* is an isolated Linux machine for an agent: run commands, read and write files, call MCP tools, open a
+//! port to the outside, leave, come back. This crate speaks the AgentBay session protocol, so the same program runs
+//! against a [Roadstead](https://github.com/roadstead/roadstead) server and against the hosted service.
+//!
+//! ```no_run
+//! use roadstead_sdk::{AgentBay, CreateSessionParams};
+//!
+//! #[tokio::main]
+//! async fn main() -> roadstead_sdk::Result<()> {
+//!     let client = AgentBay::from_env()?; // AGENTBAY_API_KEY, AGENTBAY_ENDPOINT
+//!     let session = client.create(CreateSessionParams::new().label("project", "demo")).await?;
+//!
+//!     session.files().write("/tmp/hello.py", "print('hello from', __import__('platform').node())\n").await?;
+//!     let output = session.command().run("python3 /tmp/hello.py").await?;
+//!     println!("{} (request {})", output.stdout, output.request_id);
+//!
+//!     session.delete().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! * [`AgentBay`] is the client: create, get, attach, list, delete.
+//! * [`Session`] is the handle: info, labels, links, tools, [`Session::command`], [`Session::files`].
+//! * Every result is a [`Response`], which is the value and the request's id.
+//! * Every failure is an [`Error`], which says of what kind it is and whether trying again helps.
+//! * [`native`] is what only a Roadstead server offers.
+//!
+//! Every call may be dropped before it is done. Nothing is repeated behind the caller's back.
+//!
+//! # The guides' walks
+//!
+//! Each is a program in `examples/`, run by `cargo run --example NAME` with the two variables above set.
+#![doc = "\n## Create and delete\n\n```no_run"]
+#![doc = include_str!("../examples/create_delete.rs")]
+#![doc = "```\n\n## Ten sessions, listed five at a time\n\n```no_run"]
+#![doc = include_str!("../examples/list_pages.rs")]
+#![doc = "```\n\n## Labels\n\n```no_run"]
+#![doc = include_str!("../examples/labels.rs")]
+#![doc = "```\n\n## Info and the resource URL\n\n```no_run"]
+#![doc = include_str!("../examples/info.rs")]
+#![doc = "```\n\n## Watch, recover by id, attach\n\n```no_run"]
+#![doc = include_str!("../examples/recover.rs")]
+#![doc = "```\n\n## A released session does not come back\n\n```no_run"]
+#![doc = include_str!("../examples/released.rs")]
+#![doc = "```\n\n## A link to a port\n\n```no_run"]
+#![doc = include_str!("../examples/link.rs")]
+#![doc = "```\n\n## Tools and commands\n\n```no_run"]
+#![doc = include_str!("../examples/tools.rs")]
+#![doc = "```\n\n## Limits and errors\n\n```no_run"]
+#![doc = include_str!("../examples/limits.rs")]
+#![doc = "```"]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
+mod client;
+mod command;
+mod config;
+mod endpoint;
+mod envelope;
+mod error;
+mod files;
+mod labels;
+mod list;
+pub mod native;
+mod params;
+mod poll;
+mod response;
+mod session;
+mod tls;
+mod tools;
+mod transport;
+mod wait;
+
+pub use client::AgentBay;
+pub use command::{Command, CommandOutput, Cut, RunCommand};
+pub use config::AgentBayBuilder;
+pub use error::{ApiError, Error, Result, ToolError};
+pub use files::{ChangeKind, DirectoryEntry, Edit, FileChange, FileInfo, FileSystem, PathKind};
+pub use list::{ListParams, SessionPage, SessionSummary};
+pub use params::CreateSessionParams;
+pub use response::Response;
+pub use session::{DeleteOptions, Deleted, LinkParams, LinkProtocol, Session, SessionInfo, SessionProperties, SessionStatus};
+pub use tools::{CallOptions, McpTool, ToolResult};

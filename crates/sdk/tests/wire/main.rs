@@ -1,0 +1,5 @@
+//! What goes over the wire and what comes of the answers, against a server that plays a part.
+
+mod calls;
+mod life;
+mod stub;
