@@ -1,47 +1,50 @@
-//! What a person reads when a command fails: one line, with the remedy.
+//! What a person reads when a command fails: one line that ends with the remedy.
 
-use std::fmt;
+use roadstead_sdk::Error;
 use std::path::Path;
-use types::Fault;
 
-/// A failed command.
-#[derive(Debug)]
-pub struct Failure {
-    message: String,
-    /// Exit code of the process; 1 unless a command's own exit code is passed on.
-    pub code: u8,
-}
+/// A failed command, in words for a person.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure(String);
 
 impl Failure {
-    /// A failure that says `message`.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: 1 }
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
     }
 
     /// A file operation that failed.
-    pub fn io(path: &Path, doing: &str, error: &std::io::Error) -> Self {
-        Self::new(format!("{doing} {} failed: {error}", path.display()))
-    }
-
-    /// The engine's own failure, with its causes: the person in front of the server may see them.
-    pub fn fault(fault: &Fault) -> Self {
-        Self::new(fault.chain())
-    }
-
-    /// `what`, and after it every cause.
-    pub fn chain(what: &str, error: &dyn std::error::Error) -> Self {
-        let mut message = format!("{what}: {error}");
-        let mut next = error.source();
-        while let Some(cause) = next {
-            message.push_str(&format!(": {cause}"));
-            next = cause.source();
-        }
-        Self::new(message)
+    pub(crate) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self(format!("{doing} {} failed: {error}", path.display()))
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A line break inside would look like a second message.
+        f.write_str(&self.0.replace('\n', " "))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let remedy = match &error {
+            Error::Transport { .. } => "; is the server running? start one with `make run` or `roadstead serve`",
+            Error::Authentication(_) => {
+                "; the key comes from AGENTBAY_API_KEY when that is set, else from ROADSTEAD_KEY_FILE or the data directory"
+            }
+            Error::Timeout { .. } => "; `roadstead logs` may say what the server is busy with",
+            _ => "",
+        };
+        Self(format!("{error}{remedy}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line() {
+        assert_eq!(Failure::new("one\ntwo").to_string(), "one two");
     }
 }

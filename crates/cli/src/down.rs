@@ -1,0 +1,54 @@
+//! `roadstead down`: ends every session and the processes that hold them.
+
+use crate::failure::Failure;
+use crate::output;
+use crate::profile::{Environment, Profile, instance_id};
+use roadstead_sdk::Error;
+use runtime::{Runtime, native::Native};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+pub(crate) async fn run(data_dir: &Path, json: bool, environment: Environment<'_>) -> Result<(), Failure> {
+    let told = match Profile::find(data_dir)? {
+        Some(profile) => tell_server(&profile, environment).await?,
+        None => None,
+    };
+    if let Some(ended) = told {
+        return say(json, json!({"server": true, "ended": ended}), &format!("ended {ended} sessions and the server"));
+    }
+    let socket = starter_socket(&instance_id(data_dir));
+    if !socket.exists() {
+        return say(json, json!({"server": false, "starter": false}), &format!("nothing is running for {}", data_dir.display()));
+    }
+    end_starter(&socket).await?;
+    say(json, json!({"server": false, "starter": true}), "no server was running; ended the sandboxes it had left and their starter")
+}
+
+/// How many sessions the server ended; `None` when none answers.
+async fn tell_server(profile: &Profile, environment: Environment<'_>) -> Result<Option<u64>, Failure> {
+    match profile.client(environment)?.native().shutdown().await {
+        Ok(ended) => Ok(Some(ended)),
+        Err(Error::Transport { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A server that was killed leaves its starter, and with it the sandboxes.
+async fn end_starter(socket: &Path) -> Result<(), Failure> {
+    let failed =
+        |error| Failure::new(format!("ending the starter at {} failed: {error} — try as the server's user or as root", socket.display()));
+    let native = Native::connect(socket).await.map_err(failed)?;
+    native.shutdown().await.map_err(failed)
+}
+
+fn starter_socket(instance: &str) -> PathBuf {
+    Path::new("/run/roadstead").join(instance).join("starter.sock")
+}
+
+fn say(json: bool, value: serde_json::Value, text: &str) -> Result<(), Failure> {
+    if json {
+        return output::json(&value);
+    }
+    output::line(text);
+    Ok(())
+}
