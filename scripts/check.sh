@@ -54,6 +54,8 @@ has_controller() {
 check_rust() {
   local wanted found rustup="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y && . ~/.cargo/env"
   command -v cargo >/dev/null || PATH=${CARGO_HOME:-${HOME:-/root}/.cargo}/bin:$PATH
+  command -v cargo >/dev/null || [[ -z ${SUDO_USER:-} ]] ||
+    die "Rust is not installed for root." "Call make as $SUDO_USER, without sudo: it asks for root where it needs it."
   command -v cargo >/dev/null ||
     die "Rust is not installed for $(id -un)." "Install it, then try again (curl comes from: apt-get install curl):"$'\n'"  $rustup"
   wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$repo/Cargo.toml")

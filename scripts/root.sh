@@ -34,6 +34,10 @@ install_all() {
     install -d "$(dirname "$share_dir/$file")"
     if [[ -x $repo/$file ]]; then replace "$repo/$file" "$share_dir/$file" 755; else replace "$repo/$file" "$share_dir/$file" 644; fi
   done
+  # What an older version had and this one has not.
+  (cd "$share_dir" && find images scripts -type f) | while read -r file; do
+    [[ -e $repo/$file ]] || rm "$share_dir/$file"
+  done
 }
 
 replace() {
@@ -68,14 +72,18 @@ tests() {
 }
 
 uninstall() {
-  local instance
-  # Sandboxes die with their starter; `roadstead down` was the polite way and came first.
-  for instance in "$run_dir"/*/; do
-    [[ ! -e ${instance}starter.pid ]] || kill "$(cat "${instance}starter.pid")" 2>/dev/null || true
+  local starter
+  # `roadstead down` was the polite way and came first. A starter ends its sandboxes, and each keeps its pid in its lock.
+  for starter in "$state_dir"/starters/*/; do
+    [[ -e ${starter}lock ]] || continue
+    ! flock -n "${starter}lock" true || continue
+    say "  ending the starter of ${starter%/}"
+    kill "$(cat "${starter}lock")" 2>/dev/null || true
+    flock -w 20 "${starter}lock" true || die "It still runs after 20 s: process $(cat "${starter}lock")." "Its log: ${starter}starter.log"
   done
   rm -f "$bin_dir/roadstead"
-  rm -rf "$lib_dir" "$share_dir" "$log_dir" "$stamp_dir" "$state_dir/images"
-  rm -rf --one-file-system "$run_dir"
+  rm -rf "$lib_dir" "$share_dir" "$log_dir" "$stamp_dir"
+  rm -rf --one-file-system "$state_dir/images" "$state_dir/starters" "$run_dir"
   if [[ ${1:-} == --purge ]]; then rm -rf --one-file-system "$state_dir"; fi
   rmdir "$state_dir" 2>/dev/null || true
   if id -u "$server_user" >/dev/null 2>&1; then

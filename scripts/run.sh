@@ -31,7 +31,8 @@ if is_root; then
 fi
 
 # The kernel lists the sockets that really listen; a file of that name may be left from a starter long gone.
-if ! grep -qF " $run_dir/$instance/starter.sock" /proc/net/unix; then
+socket=$run_dir/$instance/starter.sock
+if [[ ! -S $socket ]] || ! grep -qF " $socket" /proc/net/unix; then
   as_root starter "$instance" "$server_uid" || die "The starter did not start; without it there are no sandboxes." "Its message is above; 'roadstead doctor' says more about this machine."
 fi
 

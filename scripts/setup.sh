@@ -16,6 +16,8 @@ build() {
   triple=$(host_triple)
   [[ -e $staged/roadstead ]] || headline "Building (some minutes the first time)"
   cd "$repo"
+  # Flags of the caller's would replace the ones below, and move what is built to another place.
+  unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
   cargo build --locked --release --target-dir "$target_dir" -p roadstead
   # What lives in and beside sandboxes is static: it must run on any image, and start quickly.
   cargo build --locked --profile guest --target-dir "$target_dir" --target "$triple" \
