@@ -2,11 +2,11 @@
 
 use crate::failure::Failure;
 use crate::output;
-use crate::profile::{Environment, Profile, instance_id};
+use crate::profile::{Environment, Profile, instance_id, starter_socket};
 use roadstead_sdk::Error;
 use runtime::{Runtime, native::Native};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(crate) async fn run(data_dir: &Path, json: bool, environment: Environment<'_>) -> Result<(), Failure> {
     let told = match Profile::find(data_dir)? {
@@ -39,10 +39,6 @@ async fn end_starter(socket: &Path) -> Result<(), Failure> {
         |error| Failure::new(format!("ending the starter at {} failed: {error} — try as the server's user or as root", socket.display()));
     let native = Native::connect(socket).await.map_err(failed)?;
     native.shutdown().await.map_err(failed)
-}
-
-fn starter_socket(instance: &str) -> PathBuf {
-    Path::new("/run/roadstead").join(instance).join("starter.sock")
 }
 
 fn say(json: bool, value: serde_json::Value, text: &str) -> Result<(), Failure> {

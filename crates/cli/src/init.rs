@@ -1,12 +1,12 @@
-//! `roadstead init`: the data directory, certificates and the first key.
+//! `roadstead init`: the data directory and the first key, for whoever starts the server under another user.
 
 use crate::failure::Failure;
 use std::path::Path;
 
-/// Prepare the data directory.
+/// Prepare the data directory; prints the first key's text when it makes it, and nothing later
 #[derive(Debug, clap::Args)]
 pub(crate) struct InitArgs {}
 
-pub(crate) fn run(_args: InitArgs, _data_dir: &Path) -> Result<(), Failure> {
-    Err(Failure::new("this build cannot prepare a data directory"))
+pub(crate) fn run(_args: &InitArgs, data_dir: &Path) -> Result<(), Failure> {
+    crate::serve::init(data_dir)
 }

@@ -74,10 +74,10 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let root = nix::unistd::geteuid().is_root();
     let data_dir = cli.data_dir.unwrap_or_else(|| profile::default_data_dir(root, &variable));
     match cli.command {
-        Command::Serve(args) => serve::run(args, &data_dir)?,
-        Command::Init(args) => init::run(args, &data_dir)?,
-        Command::Doctor(args) => return doctor::run(args, &data_dir, json),
-        Command::Image(image::ImageCommand::Build(args)) => image_build::run(args, &data_dir)?,
+        Command::Serve(args) => serve::run(&args, &data_dir)?,
+        Command::Init(args) => init::run(&args, &data_dir)?,
+        Command::Doctor(_) => return wait_for(doctor::run(&data_dir, json)),
+        Command::Image(image::ImageCommand::Build(args)) => return image_build::run(&args),
         Command::Logs(args) => logs::run(args, &data_dir, json)?,
         Command::Env(args) => env::run(args, &data_dir, json, &variable)?,
         Command::Instance => {

@@ -10,7 +10,7 @@ pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Hex digits of an instance's id.
 const INSTANCE_BYTES: usize = 6;
-const SERVER_FILE: &str = "server.json";
+pub(crate) const SERVER_FILE: &str = "server.json";
 
 /// Where a running server listens. The server writes it into its data directory when it is ready.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -117,6 +117,11 @@ pub(crate) fn instance_id(data_dir: &Path) -> String {
     let path = data_dir.canonicalize().or_else(|_| std::path::absolute(data_dir)).unwrap_or_else(|_| data_dir.to_owned());
     let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
     data_encoding::HEXLOWER.encode(&digest[..INSTANCE_BYTES])
+}
+
+/// Where that server's starter listens; `ROADSTEAD_STARTER_SOCKET` says another place.
+pub(crate) fn starter_socket(instance: &str) -> PathBuf {
+    std::env::var_os("ROADSTEAD_STARTER_SOCKET").map_or_else(|| format!("/run/roadstead/{instance}/starter.sock").into(), PathBuf::from)
 }
 
 /// The data directory when none is named.

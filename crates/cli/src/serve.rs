@@ -1,12 +1,232 @@
-//! `roadstead serve`: the server in the foreground.
+//! `roadstead serve`: the composition root. Picks the back ends, starts them in order, serves, drains.
+
+mod banner;
+mod ca_bundle;
+mod data_dir;
+mod logging;
+mod system;
 
 use crate::failure::Failure;
-use std::path::Path;
+use crate::profile::{SERVER_FILE, ServerFile, instance_id, starter_socket};
+use data_dir::{DataDir, write_private};
+use system::{SystemClock, SystemEntropy};
+use clap::Args;
+use control::{Control, ControlConfig, Parts};
+use gateway::GatewayConfig;
+use runtime::native::Native;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use store::sqlite::SqliteStore;
+use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
+use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits};
 
-/// Serve in the foreground.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ServeArgs {}
+/// Serve in the foreground. Each option is also an environment variable
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeArgs {
+    /// Where HTTPS clients connect
+    #[arg(long, env = "ROADSTEAD_LISTEN", default_value = "127.0.0.1:8443", value_name = "ADDR:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// Where plain-HTTP clients on this machine connect; `off` for nowhere. Loopback addresses only
+    #[arg(long, env = "ROADSTEAD_HTTP_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT|off", value_parser = address_or_off)]
+    pub(crate) http_listen: OptionalAddress,
+    /// Where links into sessions are served, an origin of their own
+    #[arg(long, env = "ROADSTEAD_LINKS_LISTEN", default_value = "127.0.0.1:8444", value_name = "ADDR:PORT")]
+    pub(crate) links_listen: SocketAddr,
+    /// URL under which clients reach --listen [default: https://localhost:PORT]
+    #[arg(long, env = "ROADSTEAD_PUBLIC_URL", value_name = "URL")]
+    pub(crate) public_url: Option<Url>,
+    /// URL under which browsers reach --links-listen [default: https://localhost:PORT]
+    #[arg(long, env = "ROADSTEAD_LINKS_URL", value_name = "URL")]
+    pub(crate) links_url: Option<Url>,
+    /// Further host names or addresses for the server certificate, comma-separated
+    #[arg(long, env = "ROADSTEAD_TLS_NAMES", value_delimiter = ',', value_name = "NAME")]
+    pub(crate) tls_names: Vec<String>,
+    /// The starter's socket [default: /run/roadstead/INSTANCE/starter.sock]
+    #[arg(long, env = "ROADSTEAD_STARTER_SOCKET", value_name = "PATH")]
+    pub(crate) starter_socket: Option<PathBuf>,
+    /// Image of a session whose client names none
+    #[arg(long, env = "ROADSTEAD_DEFAULT_IMAGE", default_value = "linux_latest", value_name = "ID")]
+    pub(crate) default_image: ImageId,
+    /// Idle seconds after which a session is released when its client says nothing; 0 for never
+    #[arg(long, env = "ROADSTEAD_IDLE_SECONDS", default_value_t = 1800, value_name = "SECONDS")]
+    pub(crate) idle_seconds: u64,
+    /// Seconds after which a session is released whatever it does, when its client says nothing; 0 for never
+    #[arg(long, env = "ROADSTEAD_MAX_LIFE_SECONDS", default_value_t = 86_400, value_name = "SECONDS")]
+    pub(crate) max_life_seconds: u64,
+    /// Memory limit of a session, MiB
+    #[arg(long, env = "ROADSTEAD_MEMORY_MIB", default_value_t = 2048, value_name = "MIB", value_parser = clap::value_parser!(u64).range(32..))]
+    pub(crate) memory_mib: u64,
+    /// CPU limit of a session, thousandths of a core
+    #[arg(long, env = "ROADSTEAD_CPU_MILLIS", default_value_t = 2000, value_name = "MILLICORES", value_parser = clap::value_parser!(u32).range(10..))]
+    pub(crate) cpu_millis: u32,
+    /// Processes and threads a session may have
+    #[arg(long, env = "ROADSTEAD_PIDS", default_value_t = 2048, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(16..))]
+    pub(crate) pids: u32,
+    /// Live sessions one tenant may have
+    #[arg(long, env = "ROADSTEAD_SESSIONS_PER_TENANT", default_value_t = 1000, value_name = "COUNT")]
+    pub(crate) sessions_per_tenant: u32,
+    /// Bytes kept of each of a command's output streams; the rest is counted and reported as cut
+    #[arg(long, env = "ROADSTEAD_OUTPUT_BYTES", default_value_t = 1 << 20, value_name = "BYTES")]
+    pub(crate) output_bytes: usize,
+    /// What the log keeps, as a `tracing` filter
+    #[arg(long, env = "ROADSTEAD_LOG", default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+}
 
-pub(crate) fn run(_args: ServeArgs, _data_dir: &Path) -> Result<(), Failure> {
-    Err(Failure::new("this build has no server"))
+/// An address, or none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OptionalAddress(pub Option<SocketAddr>);
+
+fn address_or_off(text: &str) -> Result<OptionalAddress, String> {
+    match text {
+        "off" => Ok(OptionalAddress(None)),
+        _ => text.parse().map(|address| OptionalAddress(Some(address))).map_err(|error| format!("{error}; write ADDR:PORT or off")),
+    }
+}
+
+/// Serves until a signal or `roadstead down`.
+pub(crate) fn run(args: &ServeArgs, data_dir: &Path) -> Result<(), Failure> {
+    refuse_root()?;
+    let data = DataDir::open(data_dir)?;
+    let _log = logging::start(&data.file("logs"), &args.log)?;
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("the asynchronous runtime cannot start: {error}")))?
+        .block_on(serve(data_dir, &data, args))
+}
+
+/// `roadstead init`: makes the data directory's secrets and prints the first key's text when it makes it.
+pub(crate) fn init(data_dir: &Path) -> Result<(), Failure> {
+    refuse_root()?;
+    let data = DataDir::open(data_dir)?;
+    let key = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("the asynchronous runtime cannot start: {error}")))?
+        .block_on(async {
+            let store = open_store(&data).await?;
+            control::first_key(&*store, &SystemClock, &SystemEntropy).await.map_err(|fault| Failure::new(fault.chain()))
+        })?;
+    if let Some(key) = key {
+        crate::output::line(key.text);
+    }
+    Ok(())
+}
+
+async fn serve(data_dir: &Path, data: &DataDir, args: &ServeArgs) -> Result<(), Failure> {
+    let started = std::time::Instant::now();
+    let instance = instance_id(data_dir);
+    let socket = args.starter_socket.clone().unwrap_or_else(|| starter_socket(&instance));
+    let runtime = Native::connect(&socket).await.map_err(|error| Failure::new(error.to_string()))?;
+    let store = open_store(data).await?;
+    let control = Control::start(Parts {
+        store: store.clone(),
+        runtime: Arc::new(runtime),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        node: data.node()?,
+        config: control_config(args),
+    })
+    .await
+    .map_err(|fault| Failure::new(fault.chain()))?;
+    if let Some(key) = control.first_key().await.map_err(|fault| Failure::new(fault.chain()))? {
+        write_private(&data.file("key"), key.text.as_bytes())?;
+    }
+
+    let gateway = gateway::bind(gateway_config(data, args)?, Arc::clone(&control)).await.map_err(|error| Failure::new(error.to_string()))?;
+    let addresses = gateway.addresses().clone();
+    let ca_bundle = ca_bundle::write(&data.file("tls/ca.pem"), &data.file("ca-bundle.pem"))?;
+    let file = ServerFile {
+        instance,
+        pid: std::process::id(),
+        endpoint: addresses.public_url.trim_start_matches("https://").to_owned(),
+        https: addresses.public_url.clone(),
+        http: addresses.http.map(|address| format!("http://{address}")),
+        links: addresses.links_url.clone(),
+        ca_bundle,
+    };
+    let text = serde_json::to_vec_pretty(&file).map_err(|error| Failure::new(error.to_string()))?;
+    write_private(&data.file(SERVER_FILE), &text)?;
+    banner::ready(&file, data_dir, started.elapsed());
+
+    let stop = wait_for_stop(gateway.stop_requested())?;
+    let drained = gateway.serve(stop).await;
+    control.drain().await;
+    let _ = std::fs::remove_file(data.file(SERVER_FILE));
+    banner::stopped(data_dir, drained.unfinished);
+    Ok(())
+}
+
+/// Ends with the first of Ctrl-C, SIGTERM, or a request by `roadstead down`.
+fn wait_for_stop(down: impl Future<Output = ()> + Send + 'static) -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let catch = |kind| signal(kind).map_err(|error| Failure::new(format!("signals cannot be caught: {error}")));
+    let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => banner::stopping(),
+            _ = terminate.recv() => banner::stopping(),
+            () = down => {}
+        }
+    })
+}
+
+async fn open_store(data: &DataDir) -> Result<Arc<SqliteStore>, Failure> {
+    let path = data.file("roadstead.db");
+    let store = SqliteStore::open(&path).await.map_err(|error| Failure::new(format!("the database {} cannot be opened: {}", path.display(), chain(&error))))?;
+    Ok(Arc::new(store))
+}
+
+fn control_config(args: &ServeArgs) -> ControlConfig {
+    let seconds = |n: u64| (n > 0).then(|| Duration::from_secs(n));
+    ControlConfig {
+        default_image: args.default_image.clone(),
+        idle: IdlePolicy { idle: seconds(args.idle_seconds), max_life: seconds(args.max_life_seconds) },
+        limits: SandboxLimits {
+            memory_bytes: args.memory_mib << 20,
+            cpu_millis: args.cpu_millis,
+            pids: args.pids,
+            ..SandboxLimits::default()
+        },
+        output: OutputLimit { bytes_per_stream: args.output_bytes },
+        sessions_per_tenant: args.sessions_per_tenant,
+        ..ControlConfig::default()
+    }
+}
+
+fn gateway_config(data: &DataDir, args: &ServeArgs) -> Result<GatewayConfig, Failure> {
+    Ok(GatewayConfig {
+        https: args.listen,
+        http: args.http_listen.0,
+        links: args.links_listen,
+        public_url: args.public_url.clone(),
+        links_url: args.links_url.clone(),
+        tls_names: args.tls_names.clone(),
+        ..GatewayConfig::new(data.file("tls"), data.secret()?, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    })
+}
+
+fn refuse_root() -> Result<(), Failure> {
+    if nix::unistd::geteuid().is_root() {
+        return Err(Failure::new(
+            "the server does not run as root: only the starter needs root. `make run` starts both, the server as the user `roadstead`",
+        ));
+    }
+    Ok(())
+}
+
+/// An error and all its causes: who starts the server may see them.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
 }

@@ -13,7 +13,7 @@
 //! | `logs/` | one JSON line per event |
 
 use crate::failure::Failure;
-use crate::system::SystemEntropy;
+use super::system::SystemEntropy;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -23,14 +23,14 @@ use types::{Entropy, NodeId};
 
 /// A data directory that this process holds.
 #[derive(Debug)]
-pub struct DataDir {
+pub(crate) struct DataDir {
     path: PathBuf,
     _lock: Flock<File>,
 }
 
 impl DataDir {
     /// Makes the directory when it is missing and takes its lock.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -53,17 +53,17 @@ impl DataDir {
                 path.display()
             ))
         })?;
-        lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id())).map_err(|error| Failure::io(path, "writing", &error))?;
+        lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id())).map_err(|error| Failure::io("writing", path, &error))?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     /// A file of the directory.
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// The secret that signs links; made on first use.
-    pub fn secret(&self) -> Result<[u8; 32], Failure> {
+    pub(crate) fn secret(&self) -> Result<[u8; 32], Failure> {
         let path = self.file("secret");
         if let Ok(bytes) = fs::read(&path) {
             return <[u8; 32]>::try_from(bytes.as_slice())
@@ -76,7 +76,7 @@ impl DataDir {
     }
 
     /// This server's seat in the database; made on first use.
-    pub fn node(&self) -> Result<NodeId, Failure> {
+    pub(crate) fn node(&self) -> Result<NodeId, Failure> {
         let path = self.file("node");
         if let Ok(text) = fs::read_to_string(&path) {
             return text.trim().parse().map_err(|error| Failure::new(format!("{} is damaged: {error}", path.display())));
@@ -88,7 +88,7 @@ impl DataDir {
 }
 
 /// Writes a file that only its owner may read, so that it is there whole or not at all.
-pub fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let fresh = path.with_extension("new");
     let written = OpenOptions::new()
         .create(true)
@@ -98,5 +98,5 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
         .open(&fresh)
         .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&fresh, path));
-    written.map_err(|error| Failure::io(path, "writing", &error))
+    written.map_err(|error| Failure::io("writing", path, &error))
 }

@@ -4,7 +4,7 @@ use types::{Clock, Entropy, Timestamp};
 
 /// The machine's wall clock.
 #[derive(Debug)]
-pub struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
@@ -14,7 +14,7 @@ impl Clock for SystemClock {
 
 /// The kernel's random generator.
 #[derive(Debug)]
-pub struct SystemEntropy;
+pub(crate) struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, out: &mut [u8]) {

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 const SYSTEM_BUNDLES: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// Writes `bundle` from `ca` and the system's roots and returns its path.
-pub fn write(ca: &Path, bundle: &Path) -> Result<PathBuf, Failure> {
-    let mut text = fs::read_to_string(ca).map_err(|error| Failure::io(ca, "reading", &error))?;
+pub(crate) fn write(ca: &Path, bundle: &Path) -> Result<PathBuf, Failure> {
+    let mut text = fs::read_to_string(ca).map_err(|error| Failure::io("reading", ca, &error))?;
     if let Some(roots) = system_roots(bundle) {
         text.push('\n');
         text.push_str(&roots);
     }
     let fresh = bundle.with_extension("new");
-    fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, bundle)).map_err(|error| Failure::io(bundle, "writing", &error))?;
+    fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, bundle)).map_err(|error| Failure::io("writing", bundle, &error))?;
     Ok(bundle.to_owned())
 }
 

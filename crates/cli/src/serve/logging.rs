@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 const KEPT_FILES: usize = 14;
 
 /// Starts logging into `dir`; the guard flushes when it is dropped.
-pub fn start(dir: &Path, filter: &str) -> Result<WorkerGuard, Failure> {
+pub(crate) fn start(dir: &Path, filter: &str) -> Result<WorkerGuard, Failure> {
     let filter = EnvFilter::try_new(filter).map_err(|error| Failure::new(format!("--log {filter:?} is not a log filter: {error}; try `info`")))?;
     let files = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
