@@ -3,16 +3,12 @@
 use crate::files::{self, Watches, as_user};
 use crate::shell::Shell;
 use protocol::tools::{self, filesystem as fs, shell};
-use protocol::{CallMeta, MAX_MESSAGE_BYTES, ToolError, ToolErrorCode, ToolOutcome};
+use protocol::{CallMeta, MAX_PAYLOAD_BYTES, ToolError, ToolErrorCode, ToolOutcome, json_length};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::io;
 use tokio_util::sync::CancellationToken;
 use types::Capability;
-
-/// Room in a message beside the structured result: envelope and text block.
-const ENVELOPE_BYTES: usize = 64 * 1024;
 
 /// All tools of this sandbox.
 #[derive(Debug)]
@@ -42,8 +38,8 @@ impl Tools {
             return Err(ToolError::new(ToolErrorCode::UnknownTool, message));
         }
         let value = self.dispatch(call, name, arguments, cancel).await?;
-        let length = serialized_length(&value);
-        if length > MAX_MESSAGE_BYTES - ENVELOPE_BYTES {
+        let length = json_length(&value);
+        if length > MAX_PAYLOAD_BYTES {
             let message =
                 format!("the result takes {length} bytes as JSON, more than a message can carry; ask for less at once or for binary form");
             return Err(ToolError::new(ToolErrorCode::TooLarge, message));
@@ -103,22 +99,4 @@ fn parse<A: DeserializeOwned>(arguments: Value) -> Result<A, ToolError> {
 fn to_value(result: impl Serialize) -> ToolOutcome {
     serde_json::to_value(result)
         .map_err(|error| ToolError::new(ToolErrorCode::Internal, format!("the result cannot be written as JSON: {error}")))
-}
-
-fn serialized_length(value: &Value) -> usize {
-    struct Counter(usize);
-    impl io::Write for Counter {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut counter = Counter(0);
-    match serde_json::to_writer(&mut counter, value) {
-        Ok(()) => counter.0,
-        Err(_) => usize::MAX,
-    }
 }

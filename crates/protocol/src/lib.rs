@@ -11,11 +11,13 @@
 mod boot;
 mod call;
 pub mod frame;
+mod message;
 mod stream;
 pub mod tools;
 
 pub use boot::GuestBoot;
 pub use call::{CALL_META_KEY, CallMeta, ToolError, ToolErrorCode, ToolOutcome};
+pub use message::{MAX_MESSAGE_BYTES, MAX_PAYLOAD_BYTES, json_length};
 pub use stream::{StreamOpen, StreamRefusal, StreamReply};
 
 /// The protocol generation this code speaks. It only rises, and a message once sent is never changed:
@@ -25,8 +27,3 @@ pub use stream::{StreamOpen, StreamRefusal, StreamReply};
 /// |---|---|
 /// | 1 | MCP, tunnels; `shell` and the filesystem group |
 pub const GENERATION: u32 = 1;
-
-/// Longest MCP message either side sends or reads, bytes: a file of [`tools::filesystem::MAX_READ_BYTES`] fits as base64
-/// and, unless it is made of control characters, as text. What would be longer is refused with
-/// [`ToolErrorCode::TooLarge`] before it is sent, because a receiver can only drop it.
-pub const MAX_MESSAGE_BYTES: usize = 64 << 20;

@@ -1,0 +1,7 @@
+//! The real guest program, outside a sandbox, driven through the host's own client. Needs root.
+
+mod calls;
+mod files;
+mod host;
+mod shell;
+mod streams;
