@@ -1,9 +1,10 @@
-//! A sandbox's network as seen from inside it. Needs root.
+//! A sandbox's network as seen from inside it. Needs root and a kernel with IPv6.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use jailer::net::{ADDRESS_V4, ADDRESS_V6, NAMESERVER, NetOptions, SandboxNet, create, create_with, listeners_in};
@@ -180,6 +181,22 @@ fn udp(to: &str) -> UdpSocket {
     socket.connect(to).unwrap();
     socket.set_read_timeout(Some(LIMIT)).unwrap();
     socket
+}
+
+#[test]
+fn root_of_a_user_namespace_inside_changes_nothing() {
+    let net = with_ipv6();
+    let attempt = |command: &str| {
+        let run = || Command::new("unshare").args(["--user", "--map-root-user", "sh", "-c", command]).output().expect("unshare");
+        inside(&net, run)
+    };
+    assert!(attempt("test $(id -u) = 0 && ip link show lo").status.success(), "the control");
+    for command in ["ip link set lo down", "ip addr del 192.0.0.8/32 dev lo", "ip route del local default table local", "nft flush ruleset"]
+    {
+        let done = attempt(command);
+        assert!(!done.status.success() && String::from_utf8_lossy(&done.stderr).contains("not permitted"), "{command}: {done:?}");
+    }
+    inside(&net, || connect("1.1.1.1:80")).expect("all is as it was");
 }
 
 #[test]

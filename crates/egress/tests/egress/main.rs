@@ -1,4 +1,4 @@
-//! The real program between sandboxes and a small world. Needs root and iproute2.
+//! The real program between sandboxes and a small world. Needs root, iproute2 and a kernel with IPv6.
 
 mod lab;
 mod names;

@@ -62,7 +62,7 @@ fn a_dead_nameserver_is_passed_over() {
     let dns = |host: Ipv4Addr| format!("{host}:53");
     let [a, b, c, d] = world.world.octets();
     let silent = dns(Ipv4Addr::new(a, b, c, d + 1));
-    let egress = Egress::start(&["--dns", "127.0.0.1:1", "--dns", &silent, "--dns", &dns(world.world), "--dns-timeout", "0.2"]);
+    let egress = Egress::start(&["--dns", "127.0.0.1:1", "--dns", &silent, "--dns", &dns(world.world), "--dns-timeout", "0.5"]);
     let sandbox = egress.sandbox("dead");
     for _ in 0..2 {
         let answer = sandbox.ask(nameserver(), &question(1, "www.test", A)).unwrap();
@@ -71,7 +71,7 @@ fn a_dead_nameserver_is_passed_over() {
     let begun = Instant::now();
     let failed = sandbox.ask(nameserver(), &question(2, "mute.test", A)).unwrap();
     assert_eq!(failed[3] & 15, 2, "server failure");
-    assert!(begun.elapsed() < LIMIT / 2);
+    assert!(begun.elapsed() < LIMIT);
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn a_server_elsewhere_is_reached_by_address_and_by_name() {
 #[test]
 fn what_fails_outside_fails_inside() {
     let world = World::new();
-    let egress = Egress::beside_with(&world, &["--dial-timeout", "0.3"]);
+    let egress = Egress::beside_with(&world, &["--dial-timeout", "1"]);
     let sandbox = egress.sandbox("fails");
     let begun = Instant::now();
     check_cut(sandbox.fetch((world.world, 81).into(), "/"), "a closed port", begun);
