@@ -11,7 +11,6 @@ need_packages "${bench_packages[@]}"
 check_rust
 cd "$repo"
 cargo build --locked --release --target-dir "$target_dir" -p benches
-export ROADSTEAD_BIN_DIR=$staged
-if is_root; then exec "$target_dir/release/benches" "$@"; fi
+if is_root; then exec scripts/root.sh tests "$target_dir/release/bench" "$@"; fi
 need_sudo
-exec sudo -E env "PATH=$PATH" "$repo/scripts/root.sh" tests "$target_dir/release/benches" "$@"
+exec sudo -E env "PATH=$PATH" scripts/root.sh tests "$target_dir/release/bench" "$@"

@@ -28,7 +28,7 @@ umask 022
 
 target_dir=${CARGO_TARGET_DIR:-$repo/target}
 [[ $target_dir == /* ]] || target_dir=$PWD/$target_dir
-# The four programs side by side, as they are installed and as the tests use them.
+# The four programs side by side, as they are installed.
 # shellcheck disable=SC2034
 staged=$target_dir/roadstead
 

@@ -66,9 +66,20 @@ starter() {
   "$lib_dir/roadstead-starter" --instance "$1" --server-uid "$2" --guest "$lib_dir/roadstead-guest" --egress "$lib_dir/roadstead-egress" </dev/null
 }
 
+# The servers of tests run as uids that are nobody, so the programs must lie where everybody can reach them: a checkout
+# in a closed home directory is no such place. Laid out as cargo's target directory is.
 tests() {
-  # As root typed it: a home of root's own, so that no cache of the calling user ends up owned by root.
-  HOME=$(getent passwd 0 | cut -d: -f6) exec "$@"
+  local programs status=0
+  programs=$(mktemp -d "$state_dir/tests.XXXXXX")
+  # shellcheck disable=SC2064 # as it is now
+  trap "rm -rf --one-file-system '$programs'" EXIT
+  chmod 755 "$programs"
+  install -D -m 755 -t "$programs/release" "$staged/roadstead"
+  install -D -m 755 -t "$programs/static/guest" "${helpers[@]/#/$staged/}"
+  # A home of root's own, so that no cache of the calling user ends up owned by root.
+  HOME=$(getent passwd 0 | cut -d: -f6) ROADSTEAD_TARGET_DIR=$programs "$@" || status=$?
+  if [[ -d $target_dir/sdk ]]; then chown -R --reference="$target_dir" "$target_dir/sdk"; fi
+  exit "$status"
 }
 
 uninstall() {

@@ -11,7 +11,6 @@ check_rust
 need_packages "${build_packages[@]}" "${run_packages[@]}" "${image_packages[@]}" "${test_packages[@]}" # all at once
 "$repo/scripts/setup.sh"
 cd "$repo"
-export ROADSTEAD_BIN_DIR=$staged
 started=$SECONDS
 
 headline "Unit tests"
@@ -20,9 +19,11 @@ cargo test --locked --release --target-dir "$target_dir" --workspace --exclude t
 
 # These make sandboxes and look at them from the host. Built by the calling user, run by root.
 headline "Integration tests (with the official SDK from PyPI, so the first run fetches it)"
-if ! is_root; then
+triple=$(host_triple | tr 'a-z-' 'A-Z_')
+if is_root; then
+  export "CARGO_TARGET_${triple}_RUNNER=$repo/scripts/root.sh tests"
+else
   need_sudo
-  triple=$(host_triple | tr 'a-z-' 'A-Z_')
   export "CARGO_TARGET_${triple}_RUNNER=sudo -E env PATH=$PATH $repo/scripts/root.sh tests"
 fi
 cargo test --locked --release --target-dir "$target_dir" -p tests "$@" ||
