@@ -1,0 +1,144 @@
+//! What an operator can set about the front door.
+
+use crate::GatewayError;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use types::{Clock, Entropy};
+use url::Url;
+
+/// Addresses, names, secrets and limits of the front door. Start from [`GatewayConfig::new`].
+#[derive(Clone)]
+pub struct GatewayConfig {
+    /// Where the API listens with TLS. Default `127.0.0.1:8443`; port 0 takes a free one.
+    pub https: SocketAddr,
+    /// Where the API listens without TLS; loopback only, other addresses are refused. Default: nowhere.
+    pub http: Option<SocketAddr>,
+    /// Where links into sessions are served, with TLS. Default `127.0.0.1:8444`.
+    pub links: SocketAddr,
+    /// How clients reach `https`. Default: `https://localhost:` and the bound port.
+    pub public_url: Option<Url>,
+    /// How browsers reach `links`; the base of every link given out. Default: `https://localhost:` and the bound port.
+    pub links_url: Option<Url>,
+    /// Where the certificate authority and the server's certificate lie; made when missing.
+    pub tls_dir: PathBuf,
+    /// Names and addresses the certificate covers besides `localhost`, `127.0.0.1`, `::1` and the host's own name.
+    pub tls_names: Vec<String>,
+    /// Signs links and tickets. Links given out earlier die when it changes.
+    pub secret: [u8; 32],
+    /// Time, for expiry.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for request ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// How much is taken in.
+    pub limits: Limits,
+    /// How long is waited.
+    pub timeouts: Timeouts,
+}
+
+/// Bounds on what clients can make the server hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest body of a tool call, bytes. Default 24 MiB.
+    pub tool_body: usize,
+    /// Longest body of any other API request, bytes. Default 1 MiB.
+    pub body: usize,
+    /// Bytes of large bodies held at once by all requests together. Default 512 MiB.
+    pub bodies_in_flight: usize,
+    /// Connections at once per listener; further ones wait in the kernel's backlog. Default 2,048.
+    pub connections: usize,
+    /// Requests at once over all listeners; further ones are told to come back. Default 2,048.
+    pub requests: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { tool_body: 24 << 20, body: 1 << 20, bodies_in_flight: 512 << 20, connections: 2048, requests: 2048 }
+    }
+}
+
+/// Bounds on waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TLS handshake. Default 10 s.
+    pub handshake: Duration,
+    /// From the end of an answer to the end of the next request's head: how long an idle connection is kept, and how
+    /// slowly a head may come. Official SDKs reuse connections without a retry, so it is long. Default 90 s.
+    pub idle: Duration,
+    /// A whole API request body. Default 60 s.
+    pub body: Duration,
+    /// Any API call that is not a command. Default 120 s.
+    pub call: Duration,
+    /// Reaching a port inside a session. Default 10 s.
+    pub link_connect: Duration,
+    /// From a request over a link to the head of its answer. Default 300 s.
+    pub link_answer: Duration,
+    /// Life of a link; shorter when its session ends earlier. Default 24 h.
+    pub link_life: Duration,
+    /// Life of a resource page's URL and of its codes. Default 30 min.
+    pub page_life: Duration,
+    /// How long running requests may go on once the server stops. Default 10 s.
+    pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(90),
+            body: Duration::from_secs(60),
+            call: Duration::from_secs(120),
+            link_connect: Duration::from_secs(10),
+            link_answer: Duration::from_secs(300),
+            link_life: Duration::from_secs(24 * 3600),
+            page_life: Duration::from_secs(30 * 60),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+impl GatewayConfig {
+    /// Defaults everywhere but for what has none.
+    pub fn new(tls_dir: PathBuf, secret: [u8; 32], clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Self {
+            https: SocketAddr::new(loopback, 8443),
+            http: None,
+            links: SocketAddr::new(loopback, 8444),
+            public_url: None,
+            links_url: None,
+            tls_dir,
+            tls_names: Vec::new(),
+            secret,
+            clock,
+            entropy,
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// Refuses what would be unsafe: API keys in clear text on a network.
+    pub(crate) fn check(&self) -> Result<(), GatewayError> {
+        match self.http {
+            Some(address) if !address.ip().is_loopback() => Err(GatewayError::PlainHttpOnNetwork { address }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for GatewayConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayConfig")
+            .field("https", &self.https)
+            .field("http", &self.http)
+            .field("links", &self.links)
+            .field("public_url", &self.public_url)
+            .field("links_url", &self.links_url)
+            .field("tls_dir", &self.tls_dir)
+            .field("tls_names", &self.tls_names)
+            .field("limits", &self.limits)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}

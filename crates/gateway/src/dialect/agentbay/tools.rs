@@ -1,0 +1,133 @@
+//! Tool calls between what SDKs write and what `protocol` means.
+//!
+//! The guest knows nothing of SDKs: spellings of arguments are brought to the protocol's here, and structured results
+//! become the texts that SDKs parse or show in [`render`].
+
+mod render;
+
+pub(super) use render::{Context, render};
+
+use super::rescue::Refusal;
+use protocol::tools::filesystem::SEARCH_FILES;
+use protocol::tools::shell::{MAX_TIMEOUT_MS, SHELL};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// Time limit of a command for which the client names none, milliseconds. The client gives up after 60 s without an
+/// answer, so that a command that lasts longer would be lost to it; this way it hears of the time-out.
+const DEFAULT_SHELL_TIMEOUT_MS: u64 = 55_000;
+
+/// A call in the protocol's spelling.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Normal {
+    /// The arguments.
+    pub(super) arguments: Value,
+    /// The time limit of a command; none for other tools.
+    pub(super) time_limit: Option<Duration>,
+}
+
+/// Reads `Args` for the tool `name`. What is wrong with a single argument is the guest's to say.
+pub(super) fn normalise(name: &str, args: Option<&str>) -> Result<Normal, Refusal> {
+    let mut args: Map<String, Value> = match args {
+        None => Map::new(),
+        Some(text) => serde_json::from_str(text).map_err(|error| Refusal::invalid("Args", format!("is not a JSON object: {error}")))?,
+    };
+    // SDKs write null for what their caller left out.
+    args.retain(|_, value| !value.is_null());
+    let mut time_limit = None;
+    match name {
+        SHELL => time_limit = shell_time_limit(&mut args),
+        SEARCH_FILES => one_list_of_excludes(&mut args),
+        _ => {}
+    }
+    Ok(Normal { arguments: Value::Object(args), time_limit })
+}
+
+fn shell_time_limit(args: &mut Map<String, Value>) -> Option<Duration> {
+    if let Some(whole) = args.get("timeout_ms").and_then(whole_number) {
+        args.insert("timeout_ms".into(), whole.into());
+    }
+    let limit = args.entry("timeout_ms").or_insert(DEFAULT_SHELL_TIMEOUT_MS.into());
+    limit.as_u64().map(|limit| Duration::from_millis(limit.min(MAX_TIMEOUT_MS)))
+}
+
+/// A number that some client wrote as `1000.0` or `"1000"`.
+fn whole_number(value: &Value) -> Option<u64> {
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        // The cast is exact: the value was just compared to its own rounding, and is within bounds.
+        Value::Number(number) => number.as_f64().filter(|n| n.fract() == 0.0 && (0.0..1e15).contains(n)).map(|n| n as u64),
+        _ => None,
+    }
+}
+
+/// Patterns to leave out come as `excludePatterns` or `exclude_patterns`, as an array or as one text with commas.
+fn one_list_of_excludes(args: &mut Map<String, Value>) {
+    let given = [args.remove("excludePatterns"), args.remove("exclude_patterns")].into_iter().flatten().next();
+    let list = match given {
+        None => return,
+        Some(Value::String(text)) => text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Value::from).collect(),
+        Some(other) => other,
+    };
+    args.insert("excludePatterns".into(), list);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn spellings_of_every_sdk_become_the_protocols() {
+        let check =
+            |name: &str, args: &str, wanted: Value| assert_eq!(normalise(name, Some(args)).unwrap().arguments, wanted, "{name} {args}");
+        let excludes = json!({"path": "/p", "pattern": "*", "excludePatterns": ["a", "b*"]});
+        check("search_files", r#"{"path":"/p","pattern":"*","excludePatterns":"a, b*,"}"#, excludes.clone());
+        check("search_files", r#"{"path":"/p","pattern":"*","excludePatterns":["a","b*"]}"#, excludes.clone());
+        check("search_files", r#"{"path":"/p","pattern":"*","exclude_patterns":["a","b*"]}"#, excludes);
+        check("search_files", r#"{"path":"/p","pattern":"*","excludePatterns":null}"#, json!({"path": "/p", "pattern": "*"}));
+        check("shell", r#"{"command":"c","timeout_ms":1000,"cwd":null}"#, json!({"command": "c", "timeout_ms": 1000}));
+        check("shell", r#"{"command":"c","timeout_ms":1000.0}"#, json!({"command": "c", "timeout_ms": 1000}));
+        check("shell", r#"{"command":"c","timeout_ms":"1000"}"#, json!({"command": "c", "timeout_ms": 1000}));
+        check("shell", r#"{"command":"c"}"#, json!({"command": "c", "timeout_ms": 55000}));
+        check(
+            "write_file",
+            r#"{"path":"/p","content":"x","create_parent_dir":true}"#,
+            json!({"path": "/p", "content": "x", "create_parent_dir": true}),
+        );
+    }
+
+    #[test]
+    fn arguments_are_understood_by_the_protocol() {
+        use protocol::tools::filesystem::{EditFileArgs, ReadFileArgs, SearchFilesArgs, WriteFileArgs};
+        fn read<T: serde::de::DeserializeOwned>(name: &str, args: &str) -> T {
+            serde_json::from_value(normalise(name, Some(args)).unwrap().arguments).unwrap()
+        }
+        for spelling in ["dryRun", "dry_run"] {
+            let args = format!(r#"{{"path":"/p","edits":[{{"oldText":"a","newText":"b"}}],"{spelling}":true}}"#);
+            assert!(read::<EditFileArgs>("edit_file", &args).dry_run, "{spelling}");
+        }
+        assert_eq!(read::<ReadFileArgs>("read_file", r#"{"path":"/p","offset":0,"length":0,"format":"binary"}"#).length, 0);
+        assert_eq!(
+            read::<SearchFilesArgs>("search_files", r#"{"path":"/p","pattern":"*","excludePatterns":""}"#).exclude_patterns.len(),
+            0
+        );
+        read::<WriteFileArgs>("write_file", r#"{"path":"/p","content":"x","mode":"append","create_parent_dir":true}"#);
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_by_name() {
+        for bad in ["{", "[]", "1", "\"x\"", "null"] {
+            let error = normalise("shell", Some(bad)).unwrap_err();
+            assert_eq!(error.code(), "InvalidParameter", "{bad}");
+            assert!(error.message().starts_with("Args "), "{}", error.message());
+        }
+        assert_eq!(normalise("get_metrics", None).unwrap().arguments, json!({}));
+    }
+
+    #[test]
+    fn a_wrong_time_limit_is_left_for_the_guest_to_refuse() {
+        let normal = normalise("shell", Some(r#"{"command":"c","timeout_ms":-5}"#)).unwrap();
+        assert_eq!((normal.time_limit, &normal.arguments["timeout_ms"]), (None, &json!(-5)));
+    }
+}

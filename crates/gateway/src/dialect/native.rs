@@ -1,0 +1,85 @@
+//! The native API under `/v1`: JSON in, JSON out, `Authorization: Bearer`. For operators, the command line and whoever
+//! writes something new.
+
+mod handlers;
+mod problem;
+mod wire;
+
+use crate::app::App;
+use crate::auth;
+use crate::front::Dialect;
+use crate::request::Trail;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Request};
+use axum::routing::{delete, get, post};
+use control::OpContext;
+use http::request::Parts;
+use http::{Response, header};
+use problem::Problem;
+use std::sync::{Arc, OnceLock};
+use tower::ServiceExt;
+use types::Fault;
+
+/// The native dialect.
+pub(crate) struct Native;
+
+impl Dialect for Native {
+    const NAME: &'static str = "native";
+    const OUTLIVES_CLIENT: bool = true;
+
+    async fn serve(app: Arc<App>, trail: Arc<Trail>, mut request: Request) -> Response<Body> {
+        static ROUTES: OnceLock<Router> = OnceLock::new();
+        trail.action(&format!("{} {}", request.method(), request.uri().path()));
+        request.extensions_mut().insert(app);
+        request.extensions_mut().insert(trail.clone());
+        let answered = ROUTES.get_or_init(routes).clone().oneshot(request).await;
+        problem::told(answered.unwrap_or_else(|never| match never {}), &trail)
+    }
+
+    fn rescue(fault: &Fault, trail: &Trail) -> Response<Body> {
+        Problem::from_fault(fault).respond(trail)
+    }
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/v1/health", get(handlers::server::health))
+        .route("/v1/openapi.json", get(handlers::server::openapi))
+        .route("/v1/shutdown", post(handlers::server::shut_down))
+        .route("/v1/images", get(handlers::server::images))
+        .route("/v1/keys", get(handlers::keys::list).post(handlers::keys::create))
+        .route("/v1/keys/{id}", delete(handlers::keys::revoke))
+        .route("/v1/sessions", get(handlers::sessions::list).post(handlers::sessions::create))
+        .route("/v1/sessions/{id}", get(handlers::sessions::get).delete(handlers::sessions::delete))
+        .route("/v1/sessions/{id}/exec", post(handlers::sessions::exec))
+        .fallback(handlers::server::no_route)
+        .method_not_allowed_fallback(handlers::server::no_method)
+}
+
+/// A request whose key has been checked: what every handler but `health` starts from.
+struct Caller {
+    app: Arc<App>,
+    trail: Arc<Trail>,
+    cx: OpContext,
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let app = parts.extensions.get::<Arc<App>>().expect("put there by serve").clone();
+        let trail = parts.extensions.get::<Arc<Trail>>().expect("put there by serve").clone();
+        let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match auth::admit(&app, &trail, bearer).await {
+            Ok(cx) => Ok(Self { app, trail, cx }),
+            Err(fault) => {
+                trail.fault(&fault);
+                Err(Problem::from_fault(&fault))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

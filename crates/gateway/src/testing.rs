@@ -1,0 +1,142 @@
+//! What the tests of this crate share: a front door over simulated sandboxes, and values.
+
+use crate::app::App;
+use crate::config::GatewayConfig;
+use crate::origin::Origin;
+use async_trait::async_trait;
+use axum::body::Body;
+use control::{Control, ControlConfig, Guests, Identity, OpContext, Parts, SessionView, ToolGuest};
+use http::Response;
+use http_body_util::BodyExt;
+use protocol::{CallMeta, ToolOutcome};
+use runtime::RuntimeError;
+use runtime::sim::SimRuntime;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use store::SqliteStore;
+use types::{Capability, ClientInfo, Clock, Entropy, ImageManifest, Labels, NodeId, SandboxId, SandboxLimits, SessionState, Timestamp};
+
+/// A clock that stands still.
+#[derive(Debug)]
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        "2026-06-01T12:00:00Z".parse().unwrap()
+    }
+}
+
+/// Bytes that differ from call to call.
+#[derive(Debug, Default)]
+struct Counter(AtomicU64);
+
+impl Entropy for Counter {
+    fn fill(&self, out: &mut [u8]) {
+        let count = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        out.iter_mut().zip(count.iter().cycle()).for_each(|(byte, from)| *byte = *from);
+    }
+}
+
+/// Guests whose tools answer with a canned result: `shell` ends as its command line says (`exit N` or anything else),
+/// every other tool returns its arguments.
+#[derive(Debug)]
+struct Canned;
+
+#[async_trait]
+impl ToolGuest for Canned {
+    async fn call_tool(&self, call: &CallMeta, name: &str, arguments: Value) -> Result<ToolOutcome, RuntimeError> {
+        if name != "shell" {
+            return Ok(Ok(arguments));
+        }
+        let command = arguments["command"].as_str().unwrap_or_default();
+        let exit_code: i32 = command.strip_prefix("exit ").map_or(0, |code| code.parse().unwrap());
+        let stderr = if exit_code == 0 { "" } else { "failed\n" };
+        Ok(Ok(json!({ "stdout": format!("{}:{command}\n", call.user.name()), "stderr": stderr, "exit_code": exit_code })))
+    }
+}
+
+impl Guests for Canned {
+    fn guest(&self, _: &SandboxId) -> Arc<dyn ToolGuest> {
+        Arc::new(Self)
+    }
+}
+
+/// A front door that listens nowhere, over an engine of simulated sandboxes.
+pub(crate) struct World {
+    pub(crate) app: Arc<App>,
+    pub(crate) runtime: Arc<SimRuntime>,
+    /// The text of the first (admin) key.
+    pub(crate) key: String,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let runtime = Arc::new(SimRuntime::new(vec![ImageManifest {
+            id: "linux_latest".parse().unwrap(),
+            os: "linux".into(),
+            arch: "x86_64".into(),
+            description: "for tests".into(),
+            capabilities: vec![Capability::Shell, Capability::Filesystem],
+            layers: Vec::new(),
+            nested_user_namespaces: false,
+            built_at: None,
+        }]));
+        let parts = Parts {
+            store: Arc::new(SqliteStore::open_in_memory().await.unwrap()),
+            runtime: runtime.clone(),
+            clock: Arc::new(Noon),
+            entropy: Arc::new(Counter::default()),
+            node: "node-test".parse::<NodeId>().unwrap(),
+            config: ControlConfig::default(),
+        };
+        let control = Control::start_with_guests(parts, Arc::new(Canned)).await.unwrap();
+        let key = control.first_key().await.unwrap().unwrap().text;
+        let links = Origin::new("links_url", None, 8444).unwrap();
+        Self { app: App::new(&config(PathBuf::from("/nonexistent")), control, links), runtime, key }
+    }
+}
+
+/// The status and the whole body of an answer.
+pub(crate) async fn told(response: Response<Body>) -> (u16, String) {
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// A configuration on free ports.
+pub(crate) fn config(tls_dir: PathBuf) -> GatewayConfig {
+    let mut config = GatewayConfig::new(tls_dir, [9; 32], Arc::new(Noon), Arc::new(Counter::default()));
+    config.https.set_port(0);
+    config.links.set_port(0);
+    config
+}
+
+/// The shared parts alone.
+pub(crate) async fn app() -> Arc<App> {
+    World::new().await.app
+}
+
+/// Somebody.
+pub(crate) fn context() -> OpContext {
+    let identity = Identity { tenant: "tenant-a234567a234567".parse().unwrap(), key: "key-a234567a234567".parse().unwrap(), admin: false };
+    OpContext { identity, request: "req-1".parse().unwrap() }
+}
+
+/// Somebody's session, with a label that must be escaped everywhere.
+pub(crate) fn view() -> SessionView {
+    SessionView {
+        id: "session-a234567a234567a234567".parse().unwrap(),
+        state: SessionState::Running,
+        image: "linux_latest".parse().unwrap(),
+        labels: Labels::new([("env".to_owned(), "<b>&\"prod\"".to_owned())]).unwrap(),
+        client: ClientInfo::default(),
+        limits: SandboxLimits::default(),
+        created_at: Noon.now(),
+        active_at: Noon.now(),
+        idle_timeout: Some(std::time::Duration::from_secs(1800)),
+        expires_at: None,
+        sandbox: None,
+    }
+}
