@@ -66,7 +66,7 @@ impl App {
             let mut names: Vec<_> = known.keys().map(ImageId::as_str).collect();
             names.sort_unstable();
             let shown: String = image.chars().take(80).collect();
-            Fault::not_found(format!("image {shown:?} is not on this server; it has: {}", names.join(", ")))
+            Fault::invalid(format!("image {shown:?} is not on this host; it has: {}", names.join(", ")))
         });
         *self.capabilities.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = known;
         found

@@ -171,19 +171,4 @@ fn target(path: &str) -> Target<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_lead_where_they_say() {
-        let check = |path, wanted| assert_eq!(target(path), wanted, "{path}");
-        check("/l/t.s/a/b", Target::Path { token: "t.s", rest: "/a/b" });
-        check("/l/t.s/", Target::Path { token: "t.s", rest: "/" });
-        check("/l/t.s//x", Target::Path { token: "t.s", rest: "//x" });
-        check("/l/t.s", Target::Bare { token: "t.s" });
-        check("/r/t.s", Target::Page { token: "t.s" });
-        for path in ["/", "/l", "/l/", "/r/", "/static/app.js", "/login"] {
-            check(path, Target::Remembered);
-        }
-    }
-}
+mod tests;

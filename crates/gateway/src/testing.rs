@@ -1,12 +1,17 @@
-//! What the tests of this crate share: an engine on an empty database, over a runtime without a guest.
+//! What the tests of this crate share: a front door over simulated sandboxes, and values.
 
 use crate::app::App;
 use crate::config::GatewayConfig;
 use crate::origin::Origin;
 use async_trait::async_trait;
-use control::{Control, ControlConfig, Identity, OpContext, Parts, SessionView};
-use protocol::StreamOpen;
-use runtime::{ByteStream, Runtime, RuntimeError, SandboxFacts, SandboxSpec};
+use axum::body::Body;
+use control::{Control, ControlConfig, Guests, Identity, OpContext, Parts, SessionView, ToolGuest};
+use http::Response;
+use http_body_util::BodyExt;
+use protocol::{CallMeta, ToolOutcome};
+use runtime::RuntimeError;
+use runtime::sim::SimRuntime;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,14 +39,41 @@ impl Entropy for Counter {
     }
 }
 
-/// Makes sandboxes that nobody can reach.
-#[derive(Debug, Default)]
-struct Hollow;
+/// Guests whose tools answer with a canned result: `shell` ends as its command line says (`exit N` or anything else),
+/// every other tool returns its arguments.
+#[derive(Debug)]
+struct Canned;
 
 #[async_trait]
-impl Runtime for Hollow {
-    async fn images(&self) -> Result<Vec<ImageManifest>, RuntimeError> {
-        Ok(vec![ImageManifest {
+impl ToolGuest for Canned {
+    async fn call_tool(&self, call: &CallMeta, name: &str, arguments: Value) -> Result<ToolOutcome, RuntimeError> {
+        if name != "shell" {
+            return Ok(Ok(arguments));
+        }
+        let command = arguments["command"].as_str().unwrap_or_default();
+        let exit_code: i32 = command.strip_prefix("exit ").map_or(0, |code| code.parse().unwrap());
+        let stderr = if exit_code == 0 { "" } else { "failed\n" };
+        Ok(Ok(json!({ "stdout": format!("{}:{command}\n", call.user.name()), "stderr": stderr, "exit_code": exit_code })))
+    }
+}
+
+impl Guests for Canned {
+    fn guest(&self, _: &SandboxId) -> Arc<dyn ToolGuest> {
+        Arc::new(Self)
+    }
+}
+
+/// A front door that listens nowhere, over an engine of simulated sandboxes.
+pub(crate) struct World {
+    pub(crate) app: Arc<App>,
+    pub(crate) runtime: Arc<SimRuntime>,
+    /// The text of the first (admin) key.
+    pub(crate) key: String,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let runtime = Arc::new(SimRuntime::new(vec![ImageManifest {
             id: "linux_latest".parse().unwrap(),
             os: "linux".into(),
             arch: "x86_64".into(),
@@ -50,41 +82,27 @@ impl Runtime for Hollow {
             layers: Vec::new(),
             nested_user_namespaces: false,
             built_at: None,
-        }])
-    }
-
-    async fn create(&self, spec: SandboxSpec) -> Result<SandboxFacts, RuntimeError> {
-        Ok(SandboxFacts { id: spec.id, image: spec.image, host_pid: 1, uid_base: 100_000, layers: vec!["none".into()] })
-    }
-
-    async fn destroy(&self, _: &SandboxId) -> Result<(), RuntimeError> {
-        Ok(())
-    }
-
-    async fn list(&self) -> Result<Vec<SandboxFacts>, RuntimeError> {
-        Ok(Vec::new())
-    }
-
-    async fn open_stream(&self, _: &SandboxId, _: &StreamOpen) -> Result<ByteStream, RuntimeError> {
-        Err(RuntimeError::Unavailable { reason: "there is no guest in tests".into() })
-    }
-
-    async fn shutdown(&self) -> Result<(), RuntimeError> {
-        Ok(())
+        }]));
+        let parts = Parts {
+            store: Arc::new(SqliteStore::open_in_memory().await.unwrap()),
+            runtime: runtime.clone(),
+            clock: Arc::new(Noon),
+            entropy: Arc::new(Counter::default()),
+            node: "node-test".parse::<NodeId>().unwrap(),
+            config: ControlConfig::default(),
+        };
+        let control = Control::start_with_guests(parts, Arc::new(Canned)).await.unwrap();
+        let key = control.first_key().await.unwrap().unwrap().text;
+        let links = Origin::new("links_url", None, 8444).unwrap();
+        Self { app: App::new(&config(PathBuf::from("/nonexistent")), control, links), runtime, key }
     }
 }
 
-/// An engine without sessions.
-pub(crate) async fn control() -> Arc<Control> {
-    let parts = Parts {
-        store: Arc::new(SqliteStore::open_in_memory().await.unwrap()),
-        runtime: Arc::new(Hollow),
-        clock: Arc::new(Noon),
-        entropy: Arc::new(Counter::default()),
-        node: "node-test".parse::<NodeId>().unwrap(),
-        config: ControlConfig::default(),
-    };
-    Control::start(parts).await.unwrap()
+/// The status and the whole body of an answer.
+pub(crate) async fn told(response: Response<Body>) -> (u16, String) {
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
 /// A configuration on free ports.
@@ -95,10 +113,9 @@ pub(crate) fn config(tls_dir: PathBuf) -> GatewayConfig {
     config
 }
 
-/// The shared parts of a front door that listens nowhere.
+/// The shared parts alone.
 pub(crate) async fn app() -> Arc<App> {
-    let links = Origin::new("links_url", None, 8444).unwrap();
-    App::new(&config(PathBuf::from("/nonexistent")), control().await, links)
+    World::new().await.app
 }
 
 /// Somebody.

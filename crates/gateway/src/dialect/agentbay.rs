@@ -85,3 +85,6 @@ fn action_of(headers: &HeaderMap, query: &Params) -> Result<String, Refusal> {
     let header = headers.get(ACTION_HEADER).and_then(|value| value.to_str().ok()).filter(|name| !name.is_empty());
     header.or_else(|| query.text("Action")).map(str::to_owned).ok_or_else(|| Refusal::missing("Action"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,10 +58,10 @@ fn routes() -> Router {
 }
 
 /// A request whose key has been checked: what every handler but `health` starts from.
-pub(super) struct Caller {
-    pub(super) app: Arc<App>,
-    pub(super) trail: Arc<Trail>,
-    pub(super) cx: OpContext,
+struct Caller {
+    app: Arc<App>,
+    trail: Arc<Trail>,
+    cx: OpContext,
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -80,3 +80,6 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,10 +41,8 @@ pub(super) async fn connect(app: &App, trail: &Trail, cx: &OpContext, session: &
         trail.fault(&fault);
         match fault.code() {
             ErrorCode::NotFound => Problem::gone(),
-            ErrorCode::ResourceExhausted => Problem::from_fault(&fault),
-            _ => bad_gateway(format!(
-                "Nothing answers on port {port} inside the session. Is the program there started, and does it listen on that port?"
-            )),
+            ErrorCode::Unavailable => bad_gateway(fault.message().to_owned()),
+            _ => Problem::from_fault(&fault),
         }
     })
 }

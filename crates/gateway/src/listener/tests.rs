@@ -22,7 +22,7 @@ async fn served() -> Served {
     let mut config = testing::config(dir.path().join("tls"));
     config.http = Some("127.0.0.1:0".parse().unwrap());
     config.limits.body = 1000;
-    let gateway = bind(config, testing::control().await).await.unwrap();
+    let gateway = bind(config, testing::World::new().await.app.control.clone()).await.unwrap();
     let addresses = gateway.addresses().clone();
     let (stop, stopped) = oneshot::channel();
     let ended = tokio::spawn(gateway.serve(async move {
@@ -110,12 +110,12 @@ async fn a_taken_address_and_plain_http_on_a_network_are_refused_with_a_remedy()
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut config = testing::config(dir.path().to_owned());
     config.https = taken.local_addr().unwrap();
-    let error = bind(config, testing::control().await).await.unwrap_err();
+    let error = bind(config, testing::World::new().await.app.control.clone()).await.unwrap_err();
     assert!(matches!(error, GatewayError::AddressInUse { purpose: "https", .. }), "{error}");
     assert!(error.to_string().contains(&taken.local_addr().unwrap().to_string()), "{error}");
 
     let mut config = testing::config(dir.path().to_owned());
     config.http = Some("0.0.0.0:0".parse().unwrap());
-    let error = bind(config, testing::control().await).await.unwrap_err();
+    let error = bind(config, testing::World::new().await.app.control.clone()).await.unwrap_err();
     assert!(matches!(error, GatewayError::PlainHttpOnNetwork { .. }), "{error}");
 }

@@ -22,8 +22,6 @@ pub(super) struct Refusal {
 pub(super) enum Subject {
     /// A session: SDKs wait for this very code when they delete one.
     Session,
-    /// An image.
-    Image,
     /// Anything else.
     Other,
 }
@@ -35,7 +33,6 @@ fn words(code: ErrorCode, subject: Subject) -> (StatusCode, &'static str) {
         (ErrorCode::Unauthenticated, _) => (StatusCode::UNAUTHORIZED, "InvalidApiKey"),
         (ErrorCode::PermissionDenied, _) => (StatusCode::FORBIDDEN, "NoPermission"),
         (ErrorCode::NotFound, Subject::Session) => (StatusCode::BAD_REQUEST, "InvalidMcpSession.NotFound"),
-        (ErrorCode::NotFound, Subject::Image) => (StatusCode::BAD_REQUEST, "InvalidImageId.NotFound"),
         (ErrorCode::NotFound, Subject::Other) => (StatusCode::NOT_FOUND, "EntityNotExist"),
         (ErrorCode::FailedPrecondition, _) => (StatusCode::CONFLICT, "OperationConflict"),
         (ErrorCode::ResourceExhausted, _) => (StatusCode::TOO_MANY_REQUESTS, "Throttling"),
@@ -117,7 +114,6 @@ mod tests {
             assert_eq!((refusal.status.as_u16(), refusal.code, refusal.message()), (status, word, "text"));
         };
         check(ErrorCode::NotFound, Subject::Session, 400, "InvalidMcpSession.NotFound");
-        check(ErrorCode::NotFound, Subject::Image, 400, "InvalidImageId.NotFound");
         check(ErrorCode::NotFound, Subject::Other, 404, "EntityNotExist");
         check(ErrorCode::Unauthenticated, Subject::Session, 401, "InvalidApiKey");
         check(ErrorCode::PermissionDenied, Subject::Other, 403, "NoPermission");

@@ -39,7 +39,6 @@ impl Caller {
         serde_json::from_slice(&taken.bytes)
             .map_err(|error| Problem::invalid(format!("the request body is not the JSON expected here: {error}")))
     }
-
 }
 
 /// An id out of the path. A text that no such object can have names nothing.

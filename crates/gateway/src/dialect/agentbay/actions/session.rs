@@ -10,7 +10,7 @@ use serde_json::json;
 
 pub(super) async fn create(call: &Call<'_>) -> Result<Answer, Refusal> {
     let request = decode::create_session(call.params)?;
-    let view = call.ask_soon(Subject::Image, call.app.control.create_session(call.cx, request)).await?;
+    let view = call.ask_soon(Subject::Other, call.app.control.create_session(call.cx, request)).await?;
     call.trail.session(&view.id);
     Ok(encoded(call, &view).await)
 }

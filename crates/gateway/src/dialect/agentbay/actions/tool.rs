@@ -4,19 +4,18 @@ use super::Call;
 use crate::dialect::agentbay::envelope::Answer;
 use crate::dialect::agentbay::rescue::{Refusal, Subject};
 use crate::dialect::agentbay::tools::{self, Context};
-use crate::dialect::agentbay::version::{self, ShellForm};
-use crate::dialect::agentbay::{encode, note};
+use crate::dialect::agentbay::{encode, note, version};
 use control::ToolCall;
-use protocol::tools::shell::SHELL;
+use protocol::{ToolError, ToolErrorCode};
 use serde_json::json;
-use types::{Fault, SandboxUser};
+use types::{ErrorCode, Fault, SandboxUser};
 
 /// The image whose tools are listed when the client names none: SDKs mean this one.
 const DEFAULT_IMAGE: &str = "linux_latest";
 
 pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Refusal> {
     let image = call.params.text("ImageId").unwrap_or(DEFAULT_IMAGE);
-    let capabilities = call.ask_soon(Subject::Image, call.app.capabilities(image)).await?;
+    let capabilities = call.ask_soon(Subject::Other, call.app.capabilities(image)).await?;
     Ok(Answer::data(encode::tool_list(&capabilities).into()))
 }
 
@@ -25,16 +24,32 @@ pub(super) async fn call(call: &Call<'_>) -> Result<Answer, Refusal> {
     let id = call.session_id()?;
     let name = call.params.required("Name")?;
     let normal = tools::normalise(name, call.params.text("Args"))?;
-    let form = match name {
-        SHELL => version::shell_form(&call.ask_soon(Subject::Session, call.app.control.session(call.cx, &id)).await?.client),
-        _ => ShellForm::Wrapped,
-    };
+    let view = call.ask_soon(Subject::Session, call.app.control.session(call.cx, &id)).await?;
 
     let wanted = ToolCall { name: name.to_owned(), arguments: normal.arguments.clone(), user: SandboxUser::default() };
+    let work = async {
+        match call.app.control.call_tool(call.cx, &id, wanted).await {
+            Err(fault) if is_no_such_tool(name, &fault) => Ok(Err(ToolError::new(ToolErrorCode::UnknownTool, fault.message()))),
+            ended => ended,
+        }
+    };
     // A command ends by its own limit; the engine gets time to say so.
     let limit = normal.time_limit.unwrap_or_default() + call.app.timeouts.call;
-    let outcome = call.ask(Subject::Session, limit, call.app.control.call_tool(call.cx, &id, wanted)).await?;
-    let text = tools::render(name, outcome, Context { form, request: call.trail.request(), call: &normal })
-        .map_err(|error| note(call.trail, &Fault::internal(&format!("reading the result of tool {name}"), error), Subject::Session))?;
+    let outcome = call.ask(Subject::Session, limit, work).await?;
+    let context = Context { form: version::shell_form(&view.client), request: call.trail.request(), call: &normal };
+    let text = tools::render(name, outcome, context).map_err(|error| {
+        let fault = Fault::internal(&format!("reading the result of tool {name}"), error);
+        note(call.trail, &fault, Subject::Session)
+    })?;
     Ok(Answer::data(json!({ "content": [{ "type": "text", "text": text.text }], "isError": text.is_error })))
+}
+
+/// Whether a refusal is about the tool. The session has just been seen, and SDKs take a "not found" that is no tool
+/// failure for the end of the session.
+fn is_no_such_tool(name: &str, fault: &Fault) -> bool {
+    match fault.code() {
+        ErrorCode::Unimplemented => true,
+        ErrorCode::NotFound => protocol::tools::find(name).is_none(),
+        _ => false,
+    }
 }

@@ -1,0 +1,161 @@
+//! Whole requests against an engine of simulated sandboxes.
+
+use super::*;
+use crate::front;
+use crate::testing::{World, told};
+use serde_json::{Value, json};
+
+impl World {
+    async fn ask(&self, action: &str, pairs: &[(&str, &str)]) -> (u16, Value) {
+        let bearer = format!("Bearer {}", self.key);
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("Authorization", &bearer).extend_pairs(pairs);
+        let request = Request::post(format!("/?Action={action}")).body(Body::from(form.finish())).unwrap();
+        self.pass(request).await
+    }
+
+    async fn pass(&self, request: Request<Body>) -> (u16, Value) {
+        let (status, body) = told(front::pass::<AgentBay>(self.app.clone(), request).await).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((&body["HttpStatusCode"], &body["Success"]), (&json!(status), &json!(status == 200)), "{body}");
+        assert!(body["RequestId"].as_str().unwrap().starts_with("req-"), "{body}");
+        (status, body)
+    }
+
+    async fn ok(&self, action: &str, pairs: &[(&str, &str)]) -> Value {
+        let (status, body) = self.ask(action, pairs).await;
+        assert_eq!(status, 200, "{action}: {body}");
+        body
+    }
+
+    async fn refused(&self, action: &str, pairs: &[(&str, &str)], status: u16, code: &str) -> String {
+        let (got, body) = self.ask(action, pairs).await;
+        assert_eq!((got, body["Code"].as_str().unwrap()), (status, code), "{action}: {body}");
+        body["Message"].as_str().unwrap().to_owned()
+    }
+
+    async fn session(&self, pairs: &[(&str, &str)]) -> String {
+        self.ok("CreateMcpSession", pairs).await["Data"]["SessionId"].as_str().unwrap().to_owned()
+    }
+
+    async fn tool(&self, id: &str, name: &str, args: Value) -> (String, bool) {
+        let body = self.ok("CallMcpTool", &[("SessionId", id), ("Name", name), ("Args", &args.to_string()), ("Server", "")]).await;
+        let data = &body["Data"];
+        (data["content"][0]["text"].as_str().unwrap().to_owned(), data["isError"].as_bool().unwrap())
+    }
+}
+
+const MODERN: (&str, &str) = ("SdkStats", r#"{"sdk_language":"python","sdk_version":"0.22.3"}"#);
+
+#[tokio::test]
+async fn a_session_lives_and_ends_as_sdks_see_it() {
+    let world = World::new().await;
+    let id = world.session(&[("ImageId", "linux_latest"), ("Labels", r#"{"env":"a"}"#), MODERN]).await;
+    let one = [("SessionId", id.as_str())];
+
+    let data = world.ok("GetSession", &one).await["Data"].clone();
+    assert_eq!((&data["Status"], &data["VpcResource"], &data["Success"]), (&json!("RUNNING"), &json!(false), &json!(true)));
+    assert_eq!(world.ok("GetSessionDetail", &one).await["Data"]["Status"], "RUNNING");
+    assert_eq!(world.ok("GetContextInfo", &one).await["Data"]["ContextStatus"], "[]");
+    world.ok("RefreshSessionIdleTime", &one).await;
+
+    assert_eq!(world.ok("GetLabel", &one).await["Data"]["Labels"], r#"{"env":"a"}"#);
+    world.ok("SetLabel", &[one[0], ("Labels", r#"{"team":"b"}"#)]).await;
+    assert_eq!(world.ok("GetLabel", &one).await["Data"]["Labels"], r#"{"team":"b"}"#, "set replaces");
+    world.refused("SetLabel", &[one[0], ("Labels", "{}")], 400, "InvalidParameter").await;
+    world.refused("SetLabel", &one, 400, "MissingParameter").await;
+
+    assert_eq!(world.ok("ListSession", &[("Labels", r#"{"team":"b"}"#)]).await["Data"][0]["SessionId"], id.as_str());
+    assert_eq!(world.ok("ListSession", &[("Labels", r#"{"env":"a"}"#)]).await["TotalCount"], 0);
+
+    world.ok("DeleteSessionAsync", &one).await;
+    for action in ["GetSession", "GetSessionDetail", "DeleteSessionAsync", "GetLabel", "GetMcpResource", "GetContextInfo"] {
+        world.refused(action, &one, 400, "InvalidMcpSession.NotFound").await;
+    }
+    let other = world.session(&[]).await;
+    world.ok("ReleaseMcpSession", &[("SessionId", &other)]).await;
+    world.refused("GetSession", &[("SessionId", &other)], 400, "InvalidMcpSession.NotFound").await;
+}
+
+#[tokio::test]
+async fn pages_are_walked_by_their_tokens() {
+    let world = World::new().await;
+    for _ in 0..3 {
+        world.session(&[]).await;
+    }
+    let first = world.ok("ListSession", &[("MaxResults", "2")]).await;
+    let token = first["NextToken"].as_str().unwrap();
+    assert_eq!((first["Data"].as_array().unwrap().len(), &first["TotalCount"], &first["MaxResults"]), (2, &json!(3), &json!(2)));
+    let last = world.ok("ListSession", &[("MaxResults", "2"), ("NextToken", token)]).await;
+    assert_eq!((last["Data"].as_array().unwrap().len(), &last["NextToken"]), (1, &json!("")));
+    world.refused("ListSession", &[("NextToken", "rubbish")], 400, "InvalidParameter").await;
+}
+
+#[tokio::test]
+async fn commands_answer_in_the_form_of_the_sdk_that_made_the_session() {
+    let world = World::new().await;
+    let modern = world.session(&[MODERN]).await;
+    let (text, is_error) = world.tool(&modern, "shell", json!({ "command": "exit 3", "timeout_ms": 1000 })).await;
+    let result: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&result["exit_code"], &result["stdout"], is_error), (&json!(3), &json!("wuying:exit 3\n"), true));
+
+    let legacy = world.session(&[]).await;
+    assert_eq!(world.tool(&legacy, "shell", json!({ "command": "ls" })).await, ("wuying:ls\n".into(), false));
+    let failed = "Execution failed. Error code:3 Error message: [failed]";
+    assert_eq!(world.tool(&legacy, "shell", json!({ "command": "exit 3" })).await, (failed.into(), true));
+
+    assert_eq!(world.tool(&modern, "create_directory", json!({ "path": "/p" })).await, ("Created directory /p".into(), false));
+}
+
+#[tokio::test]
+async fn an_unknown_tool_is_a_failed_call_and_an_unknown_session_is_none() {
+    let world = World::new().await;
+    let id = world.session(&[MODERN]).await;
+    let (text, is_error) = world.tool(&id, "no_such_tool", json!({})).await;
+    assert!(is_error && text.contains("no_such_tool") && text.contains("shell"), "{text}");
+
+    let call = |id: &str, args: &str| [("SessionId", id.to_owned()), ("Name", "shell".to_owned()), ("Args", args.to_owned())];
+    for (id, args, code) in [(id.as_str(), "{", "InvalidParameter"), ("session-none", "{}", "InvalidMcpSession.NotFound")] {
+        let pairs = call(id, args);
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        world.refused("CallMcpTool", &pairs, 400, code).await;
+    }
+    world.refused("CallMcpTool", &[("SessionId", &id)], 400, "MissingParameter").await;
+}
+
+#[tokio::test]
+async fn tools_are_listed_as_text_and_an_unknown_image_is_told_the_known_ones() {
+    let world = World::new().await;
+    let body = world.ok("ListMcpTools", &[]).await;
+    let tools: Value = serde_json::from_str(body["Data"].as_str().unwrap()).unwrap();
+    assert!(tools.as_array().unwrap().iter().any(|tool| tool["name"] == "read_file"));
+    for action in ["ListMcpTools", "CreateMcpSession"] {
+        let message = world.refused(action, &[("ImageId", "windows_latest")], 400, "InvalidParameter").await;
+        assert!(message.contains("linux_latest"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_no_key_and_whatever_is_not_there_is_refused() {
+    let world = World::new().await;
+    for action in ["CreateNetwork", "GetContext", "InitBrowser", "Nonsense"] {
+        let message = world.refused(action, &[], 404, "InvalidAction.NotFound").await;
+        assert!(message.contains(action), "{message}");
+    }
+    for authorization in ["", "Bearer wrong", "nothing"] {
+        let body = format!("Authorization={authorization}");
+        let (status, body) = world.pass(Request::post("/?Action=ListSession").body(Body::from(body)).unwrap()).await;
+        assert_eq!((status, &body["Code"]), (401, &json!("InvalidApiKey")), "{authorization}");
+    }
+}
+
+#[tokio::test]
+async fn the_action_may_stand_in_a_header_and_the_key_in_query_or_header() {
+    let world = World::new().await;
+    let bearer = format!("Bearer {}", world.key);
+    let query: String = form_urlencoded::byte_serialize(bearer.as_bytes()).collect();
+    let in_query = Request::get(format!("/some/path/?Action=ListSession&Authorization={query}")).body(Body::empty());
+    assert_eq!(world.pass(in_query.unwrap()).await.0, 200, "a GET with everything in its query");
+    let in_header = Request::post("/").header("x-acs-action", "ListSession").header("authorization", &bearer).body(Body::empty());
+    assert_eq!(world.pass(in_header.unwrap()).await.0, 200);
+}

@@ -1,0 +1,86 @@
+//! Whole requests against an engine of simulated sandboxes.
+
+use super::*;
+use crate::front;
+use crate::testing::{World, told};
+use serde_json::{Value, json};
+
+impl World {
+    async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {}", self.key));
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let (status, body) = told(front::pass::<Native>(self.app.clone(), request.body(body).unwrap()).await).await;
+        (status, if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() })
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_made_used_and_ended() {
+    let world = World::new().await;
+    let (status, made) = world.call("POST", "/v1/sessions", json!({ "labels": { "env": "a" }, "idle_seconds": 90 })).await;
+    assert_eq!((status, &made["state"], &made["idle_seconds"]), (201, &json!("running"), &json!(90)), "{made}");
+    let path = format!("/v1/sessions/{}", made["id"].as_str().unwrap());
+
+    let (_, facts) = world.call("GET", &path, Value::Null).await;
+    assert_eq!((&facts["sandbox"]["layers"], &facts["labels"]["env"]), (&json!(["simulated"]), &json!("a")));
+    assert!(facts["sandbox"]["host_pid"].is_i64());
+    let (_, page) = world.call("GET", "/v1/sessions?labels=env%3Da&limit=1", Value::Null).await;
+    assert_eq!((&page["total"], &page["sessions"][0]["id"]), (&json!(1), &made["id"]));
+
+    let exec = format!("{path}/exec");
+    let (status, result) = world.call("POST", &exec, json!({ "command": "exit 4", "user": "root", "timeout_ms": 90_000 })).await;
+    assert_eq!((status, &result["exit_code"], &result["stdout"]), (200, &json!(4), &json!("root:exit 4\n")));
+
+    assert_eq!(world.call("DELETE", &path, Value::Null).await.0, 204);
+    let (status, error) = world.call("GET", &path, Value::Null).await;
+    assert_eq!((status, &error["error"]["code"]), (404, &json!("not_found")), "{error}");
+}
+
+#[tokio::test]
+async fn wrong_requests_are_told_what_is_wrong() {
+    let world = World::new().await;
+    let check = async |method: &str, path: &str, body: Value, status: u16, code: &str| {
+        let (got, error) = world.call(method, path, body).await;
+        assert_eq!((got, error["error"]["code"].as_str().unwrap()), (status, code), "{method} {path}: {error}");
+        assert!(error["error"]["request_id"].as_str().unwrap().starts_with("req-"));
+    };
+    check("POST", "/v1/sessions", json!({ "imag": "x" }), 400, "invalid_argument").await;
+    check("POST", "/v1/sessions", json!({ "image": "windows_latest" }), 400, "invalid_argument").await;
+    check("POST", "/v1/sessions", json!({ "labels": { "a": "" } }), 400, "invalid_argument").await;
+    check("GET", "/v1/sessions?limit=0", Value::Null, 400, "invalid_argument").await;
+    check("GET", "/v1/sessions?limit=x", Value::Null, 400, "invalid_argument").await;
+    check("GET", "/v1/sessions/..%2Fx", Value::Null, 404, "not_found").await;
+    check("POST", "/v1/sessions/session-none/exec", json!({ "command": "ls" }), 404, "not_found").await;
+    check("POST", "/v1/sessions/session-none/exec", json!({ "command": "ls", "timeout_ms": 0 }), 400, "invalid_argument").await;
+    check("POST", "/v1/sessions/session-none/exec", json!({ "command": "ls", "user": "nobody" }), 400, "invalid_argument").await;
+    check("GET", "/v1/nothing", Value::Null, 404, "no_such_path").await;
+    check("PUT", "/v1/keys", Value::Null, 405, "no_such_method").await;
+}
+
+#[tokio::test]
+async fn keys_are_shown_once_and_revoked_for_good() {
+    let mut world = World::new().await;
+    let (status, made) = world.call("POST", "/v1/keys", json!({ "name": "ci", "tenant": "other" })).await;
+    assert_eq!((status, &made["tenant"], &made["admin"]), (201, &json!("other"), &json!(false)));
+    let (_, list) = world.call("GET", "/v1/keys", Value::Null).await;
+    assert_eq!(list["keys"].as_array().unwrap().len(), 2);
+    assert!(!list.to_string().contains(made["text"].as_str().unwrap()));
+
+    let admin = std::mem::replace(&mut world.key, made["text"].as_str().unwrap().to_owned());
+    assert_eq!(world.call("POST", "/v1/keys", json!({ "name": "x" })).await.0, 403);
+    assert_eq!(world.call("POST", "/v1/shutdown", Value::Null).await.0, 403);
+    assert!(!world.app.stop.is_cancelled());
+    world.key = admin;
+    assert_eq!(world.call("DELETE", &format!("/v1/keys/{}", made["id"].as_str().unwrap()), Value::Null).await.0, 204);
+    world.key = made["text"].as_str().unwrap().to_owned();
+    assert_eq!(world.call("GET", "/v1/sessions", Value::Null).await.0, 401);
+}
+
+#[tokio::test]
+async fn ending_the_server_counts_its_sessions_and_tells_the_one_who_serves() {
+    let world = World::new().await;
+    world.call("POST", "/v1/sessions", json!({})).await;
+    let (status, answer) = world.call("POST", "/v1/shutdown", Value::Null).await;
+    assert_eq!((status, &answer["sessions_ended"]), (200, &json!(1)));
+    assert!(world.app.stop.is_cancelled());
+}
