@@ -10,8 +10,9 @@ use std::path::Path;
 
 pub(crate) async fn run(data_dir: &Path, json: bool, environment: Environment<'_>) -> Result<(), Failure> {
     let told = match Profile::find(data_dir)? {
-        Some(profile) => tell_server(&profile, environment).await?,
-        None => None,
+        // The file of a killed server stays, and its port may be another server's by now.
+        Some(profile) if is_alive(profile.server.pid) => tell_server(&profile, environment).await?,
+        _ => None,
     };
     if let Some(ended) = told {
         return say(json, json!({"server": true, "ended": ended}), &format!("ended {ended} sessions and the server"));
@@ -41,10 +42,27 @@ async fn end_starter(socket: &Path) -> Result<(), Failure> {
     native.shutdown().await.map_err(failed)
 }
 
+fn is_alive(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
+}
+
 fn say(json: bool, value: serde_json::Value, text: &str) -> Result<(), Failure> {
     if json {
         return output::json(&value);
     }
     output::line(text);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_gone_is_not_alive() {
+        assert!(is_alive(std::process::id()));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        assert!(!is_alive(child.id()));
+    }
 }

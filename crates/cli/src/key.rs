@@ -14,7 +14,7 @@ pub(crate) enum KeyCommand {
         #[arg(long, value_name = "NAME")]
         tenant: Option<String>,
         /// What to call the key.
-        #[arg(long, value_name = "NAME", default_value = "")]
+        #[arg(long, value_name = "NAME", default_value = "unnamed")]
         name: String,
         /// Let it manage keys and the server.
         #[arg(long)]
@@ -40,7 +40,7 @@ pub(crate) async fn run(command: KeyCommand, client: &AgentBay, json: bool) -> R
                 return output::json(&key);
             }
             output::line(&key.text);
-            output::remark(format!("created {} for tenant {}; the line above is shown this once", key.info.id, key.info.tenant_name));
+            output::remark(format!("created {} for tenant {}; the line above is shown this once", key.info.id, key.info.tenant));
         }
         KeyCommand::Ls => {
             let keys = native.keys().await?;
@@ -50,7 +50,7 @@ pub(crate) async fn run(command: KeyCommand, client: &AgentBay, json: bool) -> R
             let rows = keys.into_iter().map(|key| {
                 let rights = if key.admin { "admin" } else { "" };
                 let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
-                [key.id, key.tenant_name, key.name, rights.to_owned(), state.to_owned(), key.created_at.unwrap_or_default()]
+                [key.id, key.tenant, key.name, rights.to_owned(), state.to_owned(), key.created_at.unwrap_or_default()]
             });
             output::line(output::table(["ID", "TENANT", "NAME", "RIGHTS", "STATE", "CREATED"], &rows.collect::<Vec<_>>()));
         }

@@ -57,7 +57,7 @@ pub enum Error {
     Transport {
         /// What was being done.
         operation: String,
-        /// The causes on one line.
+        /// Which server, and the innermost cause.
         reason: String,
         /// The cause itself.
         #[source]
@@ -213,7 +213,7 @@ impl Error {
             _ if error.code.starts_with("InvalidAction") => Self::Api,
             429 => Self::LimitExceeded,
             401 | 403 => Self::Authentication,
-            _ if has(&["NotFound", "not_found"]) => Self::NotFound,
+            _ if has(&["NotFound", "NotExist", "not_found"]) => Self::NotFound,
             _ if has(&["LimitExceeded", "QuotaExceeded", "Throttling", "ResourceExhausted", "TooMany", "resource_exhausted"]) => {
                 Self::LimitExceeded
             }
@@ -270,6 +270,7 @@ mod tests {
         };
         check(400, "InvalidMcpSession.NotFound", "NotFound", false);
         check(404, "InvalidAction.NotFound", "Api", false);
+        check(404, "EntityNotExist", "NotFound", false);
         check(401, "InvalidApiKey", "Authentication", false);
         check(200, "InvalidApiKey", "Authentication", false);
         check(429, "Throttling.User", "LimitExceeded", true);

@@ -154,7 +154,6 @@ pub struct CreatedKey {
     #[serde(flatten)]
     pub info: Key,
     /// The secret text, `akm-…`; it is shown this once.
-    #[serde(rename = "key")]
     pub text: String,
 }
 
@@ -169,7 +168,7 @@ impl std::fmt::Debug for CreatedKey {
 /// ```no_run
 /// # async fn example(client: roadstead_sdk::AgentBay) -> roadstead_sdk::Result<()> {
 /// for key in client.native().keys().await? {
-///     println!("{} {} {}", key.id, key.tenant_name, key.name);
+///     println!("{} {} {}", key.id, key.tenant, key.name);
 /// }
 /// # Ok(()) }
 /// ```
@@ -178,9 +177,9 @@ impl std::fmt::Debug for CreatedKey {
 pub struct Key {
     /// Its public name.
     pub id: String,
-    /// Whose it is.
+    /// Its tenant's name.
     #[serde(default)]
-    pub tenant_name: String,
+    pub tenant: String,
     /// What a person called it.
     #[serde(default)]
     pub name: String,
@@ -221,9 +220,6 @@ pub struct Image {
     /// Groups of tools that work in it.
     #[serde(default)]
     pub capabilities: Vec<String>,
-    /// Its read-only layers, lowest first.
-    #[serde(default)]
-    pub layers: Vec<String>,
     /// When it was built, RFC 3339.
     #[serde(default)]
     pub built_at: Option<String>,
@@ -345,7 +341,7 @@ impl Native {
     pub async fn shutdown(&self) -> Result<u64> {
         #[derive(Deserialize)]
         struct Ended {
-            #[serde(default)]
+            #[serde(alias = "sessions_ended")]
             ended: u64,
         }
         let done: Ended = self.request(Method::POST, &["shutdown"], "shutting the server down", None::<&()>, None).await?;

@@ -221,14 +221,15 @@ fn transport_error(operation: &str, after: Duration, error: reqwest::Error) -> E
     if error.is_timeout() {
         return Error::Timeout { operation: operation.to_owned(), after, request_id: None };
     }
+    let server = error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     // The URL may carry the key in its query, and it is no cause.
     let error = error.without_url();
-    let mut reason = error.to_string();
-    let mut next = std::error::Error::source(&error);
-    while let Some(cause) = next {
-        reason = format!("{reason}: {cause}");
-        next = cause.source();
+    let mut innermost: &dyn std::error::Error = &error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
     }
+    let what = if error.is_connect() { "cannot be reached" } else { "broke the connection off" };
+    let reason = format!("{server} {what} ({innermost})");
     Error::Transport { operation: operation.to_owned(), reason, source: Box::new(error) }
 }
 

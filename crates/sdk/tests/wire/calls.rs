@@ -174,6 +174,7 @@ async fn the_native_api_sends_json_with_the_key_in_its_header() {
             Reply(200, json!({"stdout": "0\n", "stderr": "", "exit_code": 0, "timed_out": false}).to_string(), Duration::ZERO)
         }
         ("DELETE", "/v1/keys/a%2F..%2Fb") => Reply(204, String::new(), Duration::ZERO),
+        ("POST", "/v1/keys") => Reply(201, r#"{"id":"key-1","tenant":"t","name":"n","text":"akm-new"}"#.into(), Duration::ZERO),
         ("POST", "/v1/shutdown") => Reply(200, r#"{"ended":3}"#.into(), Duration::ZERO),
         _ => Reply(404, json!({"error": {"code": "not_found", "message": "no", "request_id": "req-9"}}).to_string(), Duration::ZERO),
     })
@@ -185,6 +186,9 @@ async fn the_native_api_sends_json_with_the_key_in_its_header() {
     assert_eq!(request.headers["authorization"], "Bearer akm-test");
     assert_eq!(request.json(), json!({"command": "id -u", "user": "root", "envs": {}, "timeout_ms": 1000}));
     native.revoke_key("a/../b").await.unwrap();
+    let made = native.create_key(&Default::default()).await.unwrap();
+    assert_eq!((made.text.as_str(), made.info.tenant.as_str()), ("akm-new", "t"));
+    assert!(!format!("{made:?}").contains("akm-new"));
     assert_eq!(native.shutdown().await.unwrap(), 3);
     let error = native.session("x").await.unwrap_err();
     assert!(matches!(&error, Error::NotFound(_)) && error.request_id() == Some("req-9"), "{error:?}");
