@@ -1,12 +1,13 @@
 //! One guest's MCP conversation, shared by all calls to it.
 
-use crate::{Runtime, RuntimeError};
+use crate::{ByteStream, Runtime, RuntimeError};
+use futures::future::BoxFuture;
 use protocol::{
     CALL_META_KEY, CallMeta, GENERATION, MAX_MESSAGE_BYTES, MAX_PAYLOAD_BYTES, StreamOpen, ToolError, ToolErrorCode, ToolOutcome,
     json_length,
 };
 use rmcp::model::{CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, JsonObject, RequestMetaObject, ServerResult};
-use rmcp::service::{PeerRequestOptions, RoleClient, RunningService, ServiceError, serve_client};
+use rmcp::service::{ClientInitializeError, PeerRequestOptions, RoleClient, RunningService, ServiceError, serve_client};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use serde_json::Value;
 use std::io;
@@ -58,16 +59,16 @@ impl Guest {
                 }
                 Err(Unlinked::Unreachable(error)) => return Err(error),
             };
-            match request.send(&link).await {
+            match request.send(link.clone()).await {
                 Ok(result) => {
                     let outcome = outcome_of(result);
                     if request.bytes.max(outcome.as_ref().map_or(0, json_length)) >= LARGE_BYTES {
-                        self.retire(&link).await;
+                        self.retire(link).await;
                     }
                     return Ok(outcome);
                 }
                 Err(error @ (ServiceError::TransportClosed | ServiceError::TransportSend(_))) => {
-                    self.retire(&link).await;
+                    self.retire(link).await;
                     lost = error;
                 }
                 Err(error) => return Err(self.io("calling a tool", error)),
@@ -84,9 +85,7 @@ impl Guest {
         }
         let open = StreamOpen::Mcp { generation: GENERATION };
         let stream = self.runtime.open_stream(&self.sandbox, &open).await.map_err(Unlinked::Unreachable)?;
-        let (reader, writer) = tokio::io::split(stream);
-        let transport = AsyncRwTransport::new_client(reader, writer).with_max_line_length(MAX_MESSAGE_BYTES);
-        let service = serve_client((), transport).await.map_err(|error| {
+        let service = handshake(stream).await.map_err(|error| {
             tracing::debug!(sandbox = %self.sandbox, %error, "the guest broke off the handshake");
             Unlinked::Handshake(ServiceError::TransportClosed)
         })?;
@@ -96,9 +95,9 @@ impl Guest {
     }
 
     /// New calls get another connection; this one closes when its last call has ended.
-    async fn retire(&self, link: &Arc<Link>) {
+    async fn retire(&self, link: Arc<Link>) {
         let mut current = self.link.lock().await;
-        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, link)) {
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &link)) {
             *current = None;
         }
     }
@@ -106,6 +105,14 @@ impl Guest {
     fn io(&self, doing: &'static str, error: ServiceError) -> RuntimeError {
         RuntimeError::Io { id: self.sandbox.clone(), doing, source: io::Error::other(error) }
     }
+}
+
+/// MCP's own opening. Boxed for the reason given at [`Request::send`].
+fn handshake(stream: ByteStream) -> BoxFuture<'static, Result<Link, ClientInitializeError>> {
+    Box::pin(async move {
+        let (reader, writer) = tokio::io::split(stream);
+        serve_client((), AsyncRwTransport::new_client(reader, writer).with_max_line_length(MAX_MESSAGE_BYTES)).await
+    })
 }
 
 /// Why there is no connection.
@@ -143,13 +150,17 @@ impl Request {
 
     /// Sends it and waits for the answer. Unlike the library's own method this cancels nothing when dropped, and its
     /// time is not limited.
-    async fn send(&self, link: &Link) -> Result<CallToolResult, ServiceError> {
+    ///
+    /// Boxed and of owned parts: of the library's bare future the compiler cannot show that it is `Send`.
+    fn send(&self, link: Arc<Link>) -> BoxFuture<'static, Result<CallToolResult, ServiceError>> {
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(self.params.clone()));
         let options = PeerRequestOptions::no_options().with_meta(self.meta.clone());
-        match link.send_request_with_option(request, options).await?.await_response().await? {
-            ServerResult::CallToolResult(result) => Ok(result),
-            _ => Err(ServiceError::UnexpectedResponse),
-        }
+        Box::pin(async move {
+            match link.send_request_with_option(request, options).await?.await_response().await? {
+                ServerResult::CallToolResult(result) => Ok(result),
+                _ => Err(ServiceError::UnexpectedResponse),
+            }
+        })
     }
 }
 
