@@ -7,12 +7,13 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UnixStream;
 
-/// A `SOCK_SEQPACKET` connection.
+/// A `SOCK_SEQPACKET` connection. The stream type is only its owner and its place in the event loop: nothing is read or
+/// written as a stream.
 #[derive(Debug)]
 pub(super) struct Connection {
-    socket: AsyncFd<OwnedFd>,
+    socket: UnixStream,
     buffer: Vec<u8>,
 }
 
@@ -27,16 +28,16 @@ impl Connection {
         // Only as far as the host lets us: requests are short.
         let _ = setsockopt(&socket, sockopt::SndBuf, &MAX_MESSAGE);
         connect(socket.as_raw_fd(), &UnixAddr::new(path)?).map_err(|errno| with_remedy(errno.into()))?;
-        Ok(Self { socket: AsyncFd::new(socket)?, buffer: Vec::new() })
+        Ok(Self { socket: UnixStream::from_std(socket.into())?, buffer: Vec::new() })
     }
 
     /// Sends `request` and waits for its reply. After an error, or when dropped half-way, the connection is of no
     /// further use.
     pub(super) async fn ask(&mut self, request: &Request) -> io::Result<(Reply, Option<OwnedFd>)> {
         let message = serde_json::to_vec(request)?;
-        self.socket.async_io(Interest::WRITABLE, |socket| fdpass::send(socket.as_fd(), &message, &[])).await?;
+        self.socket.async_io(Interest::WRITABLE, || fdpass::send(self.socket.as_fd(), &message, &[])).await?;
         let buffer = &mut self.buffer;
-        let (length, mut fds) = self.socket.async_io(Interest::READABLE, |socket| fdpass::recv(socket.as_fd(), buffer)).await?;
+        let (length, mut fds) = self.socket.async_io(Interest::READABLE, || fdpass::recv(self.socket.as_fd(), buffer)).await?;
         if length == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection"));
         }
