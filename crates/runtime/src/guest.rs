@@ -7,7 +7,7 @@ use protocol::{
     json_length,
 };
 use rmcp::model::{CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, JsonObject, RequestMetaObject, ServerResult};
-use rmcp::service::{ClientInitializeError, PeerRequestOptions, RoleClient, RunningService, ServiceError, serve_client};
+use rmcp::service::{ClientInitializeError, PeerRequestOptions, RoleClient, RunningService, ServiceError, ServiceExt};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use serde_json::Value;
 use std::io;
@@ -111,7 +111,7 @@ impl Guest {
 fn handshake(stream: ByteStream) -> BoxFuture<'static, Result<Link, ClientInitializeError>> {
     Box::pin(async move {
         let (reader, writer) = tokio::io::split(stream);
-        serve_client((), AsyncRwTransport::new_client(reader, writer).with_max_line_length(MAX_MESSAGE_BYTES)).await
+        ().serve(AsyncRwTransport::new_client(reader, writer).with_max_line_length(MAX_MESSAGE_BYTES)).await
     })
 }
 
