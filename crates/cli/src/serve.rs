@@ -111,7 +111,7 @@ pub(crate) fn init(data_dir: &Path) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("the asynchronous runtime cannot start: {error}")))?
         .block_on(async {
             let store = open_store(&data).await?;
-            control::first_key(&*store, &SystemClock, &SystemEntropy).await.map_err(|fault| Failure::new(fault.chain()))
+            control::first_key(store, Arc::new(SystemClock), Arc::new(SystemEntropy)).await.map_err(|fault| Failure::new(fault.chain()))
         })?;
     if let Some(key) = key {
         crate::output::line(key.text);

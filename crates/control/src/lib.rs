@@ -52,6 +52,12 @@ pub struct Parts {
     pub config: ControlConfig,
 }
 
+/// Makes the first tenant (`default`) and its admin key when the store has no key at all, without an engine; returns the
+/// key's text once.
+pub async fn first_key(store: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Option<NewKey>, Fault> {
+    Keyring::new(store, clock, entropy, ControlConfig::default().timings.key_recheck).first().await
+}
+
 /// The engine.
 ///
 /// Dropping it stops its tasks and leaves the sessions as they are; [`Self::drain`] does so in good order.

@@ -2,19 +2,20 @@
 
 use crate::output::line as note;
 use crate::profile::ServerFile;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The server answers.
 pub(crate) fn ready(server: &ServerFile, data_dir: &Path, took: Duration) {
-    let key = data_dir.join("key");
+    // Whoever starts the server under another user keeps the key and says where.
+    let key = std::env::var_os("ROADSTEAD_KEY_FILE").map_or_else(|| data_dir.join("key"), PathBuf::from);
     note(format!("Roadstead is ready ({:.1} s).", took.as_secs_f64()));
     note(format!("  endpoint   {}", server.https));
     if let Some(http) = &server.http {
         note(format!("  plain HTTP {http} (this machine only)"));
     }
     note(format!("  links      {}", server.links));
-    if key.exists() {
+    if key.exists() || !key.starts_with(data_dir) {
         note(format!("  API key    in {} (`roadstead env` reads it)", key.display()));
     }
     note(format!("  log        {}", data_dir.join("logs").display()));
