@@ -14,10 +14,10 @@ use std::ptr::null;
 
 /// The C library's type of a resource's name.
 #[cfg(target_env = "gnu")]
-pub(crate) type RESOURCE = libc::__rlimit_resource_t;
+pub(crate) type Resource = libc::__rlimit_resource_t;
 /// The C library's type of a resource's name.
 #[cfg(not(target_env = "gnu"))]
-pub(crate) type RESOURCE = c_int;
+pub(crate) type Resource = c_int;
 
 /// The first byte of what the child says: it is ready, a descriptor comes along.
 pub(crate) const READY: u8 = b'R';

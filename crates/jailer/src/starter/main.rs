@@ -12,6 +12,7 @@ mod host;
 mod images;
 mod janitor;
 mod log;
+mod maker;
 mod options;
 mod overlay;
 mod plan;

@@ -97,8 +97,15 @@ fn finish(context: FsContext) -> io::Result<OwnedFd> {
 
 fn mapped_clone(layer: &Path, map: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let clone = sys::clone_mount(&c_path(layer)?)?;
-    sys::set_mount_attributes(clone.as_fd(), libc::MOUNT_ATTR_RDONLY, Some(map))?;
-    Ok(clone)
+    match sys::set_mount_attributes(clone.as_fd(), libc::MOUNT_ATTR_RDONLY, Some(map)) {
+        Ok(()) => Ok(clone),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            let text =
+                format!("the file system of layer {} has no idmapped mounts; keep images on ext4, xfs, btrfs or as erofs", layer.display());
+            Err(io::Error::new(error.kind(), text))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn by_fd(context: &FsContext, layers: &[OwnedFd], upper: &Upper) -> io::Result<()> {

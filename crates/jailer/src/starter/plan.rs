@@ -3,8 +3,8 @@
 //! [`plan`] writes the list from a [`Spec`]; nothing here touches the kernel, so the list can be read and tested
 //! anywhere. [`super::child`] is the one place that carries it out.
 
+use super::child::Resource;
 use super::text::c_text;
-use crate::child::RESOURCE;
 use libc::{MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, c_ulong, sock_filter};
 use std::ffi::CString;
 use std::io;
@@ -74,7 +74,7 @@ pub(crate) enum Op {
     /// The control socket: bound, listening, left as descriptor 3.
     Listen { path: CString, backlog: i32 },
     /// A resource limit, soft and hard.
-    SetLimit { resource: RESOURCE, value: u64 },
+    SetLimit { resource: Resource, value: u64 },
     /// The file mode mask.
     SetUmask(libc::mode_t),
     /// No program can gain rights by being executed.

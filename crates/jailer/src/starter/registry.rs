@@ -1,7 +1,8 @@
 //! The sandboxes that exist, and every change to them: made, reached, ended, found dead.
 
 use super::egress::Egress;
-use super::sandbox::{Listeners, MakeError, Maker, Order, Sandbox};
+use super::maker::{Listeners, MakeError, Maker, Order};
+use super::sandbox::Sandbox;
 use jailer::wire::{Facts, Failure};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::collections::{BTreeMap, HashMap};

@@ -1,7 +1,7 @@
 //! The starter's socket: one thread a connection, requests answered in order.
 
+use super::maker::Order;
 use super::registry::{Refusal, Registry};
-use super::sandbox::Order;
 use jailer::fdpass;
 use jailer::wire::{Failure, LIST_PAGE, MAX_MESSAGE, Reply, Request, STARTER_PROTOCOL};
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr, sockopt};

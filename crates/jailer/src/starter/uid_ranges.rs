@@ -68,7 +68,9 @@ pub(crate) struct Lease {
 impl UidRanges {
     /// Ranges locked in `dir`, which all starters of the host share.
     pub(crate) fn new(dir: &Path) -> Result<Arc<Self>, RangeError> {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        // Others must pass the parent: the servers' sockets lie in directories beside this one.
+        let parent = dir.parent().map_or(Ok(()), |parent| fs::DirBuilder::new().recursive(true).mode(0o755).create(parent));
+        let made = parent.and_then(|()| fs::DirBuilder::new().recursive(true).mode(0o700).create(dir));
         made.map_err(|source| RangeError::Io { doing: format!("making {}", dir.display()), source })?;
         Ok(Arc::new(Self { dir: dir.to_owned(), state: Mutex::default() }))
     }

@@ -21,7 +21,7 @@ fn a_destroyed_sandbox_leaves_nothing() {
         all.filter(|pid| fs::read_to_string(format!("/proc/{pid}/cgroup")).is_ok_and(|groups| groups.contains(&own))).count()
     };
     assert!(processes() >= 2, "{}", processes());
-    assert_eq!(client.list(), [facts.id.clone()]);
+    assert_eq!(client.list(), std::slice::from_ref(&facts.id));
     client.destroy(&facts.id);
     assert_eq!(processes(), 0);
     assert!(!is_running(facts.host_pid));

@@ -53,11 +53,11 @@ impl Mounted {
         }
         fs::create_dir_all(target)?;
         let mount = match choice {
-            MountChoice::BestOf => match mount_erofs(source) {
-                // "Block device required": this kernel cannot mount it from a file.
-                Err(error) if error.kind() == io::ErrorKind::Other || error.raw_os_error() == Some(libc::ENOTBLK) => mount_by_loop(source),
-                other => other,
-            },
+            MountChoice::BestOf => mount_erofs(source).or_else(|direct| {
+                // Kernels before 6.12 want a block device; on others the first error tells more.
+                mount_by_loop(source)
+                    .map_err(|by_loop| io::Error::new(direct.kind(), format!("{direct}; through a loop device: {by_loop}")))
+            }),
             MountChoice::Loop => mount_by_loop(source),
         }?;
         sys::attach_mount(mount.as_fd(), &c_path(target)?)?;
