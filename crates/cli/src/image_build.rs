@@ -24,7 +24,12 @@ pub(crate) fn run(args: &BuildArgs) -> Result<ExitCode, Failure> {
     let share = std::env::var_os("ROADSTEAD_SHARE").map_or_else(|| PathBuf::from(SHARE), PathBuf::from);
     let (builder, recipe) = (share.join("images/build"), share.join("images").join(args.image.as_str()));
     if !recipe.is_dir() {
-        return Err(Failure::new(format!("there is no recipe for {} in {}; known: {}", args.image, share.join("images").display(), recipes(&share))));
+        return Err(Failure::new(format!(
+            "there is no recipe for {} in {}; known: {}",
+            args.image,
+            share.join("images").display(),
+            recipes(&share)
+        )));
     }
     let mut command = if nix::unistd::geteuid().is_root() {
         Command::new(&builder)

@@ -8,20 +8,20 @@ mod system;
 
 use crate::failure::Failure;
 use crate::profile::{SERVER_FILE, ServerFile, instance_id, starter_socket};
-use data_dir::{DataDir, write_private};
-use system::{SystemClock, SystemEntropy};
 use clap::Args;
 use control::{Control, ControlConfig, Parts};
-use gateway::GatewayConfig;
+use data_dir::{DataDir, write_private};
+use gateway::{GatewayConfig, GatewayError};
 use runtime::native::Native;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use store::sqlite::SqliteStore;
+use system::{SystemClock, SystemEntropy};
 use tokio::signal::unix::{SignalKind, signal};
-use url::Url;
 use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits};
+use url::Url;
 
 /// Serve in the foreground. Each option is also an environment variable
 #[derive(Debug, Clone, Args)]
@@ -139,7 +139,7 @@ async fn serve(data_dir: &Path, data: &DataDir, args: &ServeArgs) -> Result<(), 
         write_private(&data.file("key"), key.text.as_bytes())?;
     }
 
-    let gateway = gateway::bind(gateway_config(data, args)?, Arc::clone(&control)).await.map_err(|error| Failure::new(error.to_string()))?;
+    let gateway = gateway::bind(gateway_config(data, args)?, Arc::clone(&control)).await.map_err(|error| cannot_listen(&error))?;
     let addresses = gateway.addresses().clone();
     let ca_bundle = ca_bundle::write(&data.file("tls/ca.pem"), &data.file("ca-bundle.pem"))?;
     let file = ServerFile {
@@ -178,7 +178,9 @@ fn wait_for_stop(down: impl Future<Output = ()> + Send + 'static) -> Result<impl
 
 async fn open_store(data: &DataDir) -> Result<Arc<SqliteStore>, Failure> {
     let path = data.file("roadstead.db");
-    let store = SqliteStore::open(&path).await.map_err(|error| Failure::new(format!("the database {} cannot be opened: {}", path.display(), chain(&error))))?;
+    let store = SqliteStore::open(&path)
+        .await
+        .map_err(|error| Failure::new(format!("the database {} cannot be opened: {}", path.display(), chain(&error))))?;
     Ok(Arc::new(store))
 }
 
@@ -209,6 +211,19 @@ fn gateway_config(data: &DataDir, args: &ServeArgs) -> Result<GatewayConfig, Fai
         tls_names: args.tls_names.clone(),
         ..GatewayConfig::new(data.file("tls"), data.secret()?, Arc::new(SystemClock), Arc::new(SystemEntropy))
     })
+}
+
+/// The gateway's words, and the option that changes it.
+fn cannot_listen(error: &GatewayError) -> Failure {
+    let option = match error {
+        GatewayError::AddressInUse { purpose, .. } | GatewayError::Bind { purpose, .. } => match *purpose {
+            "http" => " (--http-listen, ROADSTEAD_HTTP_LISTEN)",
+            "links" => " (--links-listen, ROADSTEAD_LINKS_LISTEN)",
+            _ => " (--listen, ROADSTEAD_LISTEN)",
+        },
+        _ => "",
+    };
+    Failure::new(format!("{error}{option}"))
 }
 
 fn refuse_root() -> Result<(), Failure> {

@@ -153,24 +153,20 @@ const NEVER: [Range; 18] = [
     (v6([0xfd00, 0xc1, 0, 0, 0, 0], 32), "Oracle Cloud's metadata service"),
 ];
 
-/// What is not of the public internet (IANA's special-purpose registries), unless the operator opens it.
-const PRIVATE: [Range; 15] = [
+/// What is not of the public internet (IANA's special-purpose registries), unless the operator opens it. The ranges kept
+/// for documentation are left out: they are nobody's, and laboratories put their stand-in for the internet there.
+const PRIVATE: [Range; 10] = [
     (v4([10, 0, 0, 0], 8), "private"),
     (v4([100, 64, 0, 0], 10), "shared by a provider's customers"),
     (v4([172, 16, 0, 0], 12), "private"),
     (v4([192, 0, 0, 0], 24), "IETF protocol assignments"),
-    (v4([192, 0, 2, 0], 24), "documentation"),
     (v4([192, 88, 99, 0], 24), "6to4 relays"),
     (v4([192, 168, 0, 0], 16), "private"),
     (v4([198, 18, 0, 0], 15), "benchmarks"),
-    (v4([198, 51, 100, 0], 24), "documentation"),
-    (v4([203, 0, 113, 0], 24), "documentation"),
     (v6([0xfc00, 0, 0, 0, 0, 0], 7), "unique local"),
     // Of 2001::/23 the first /32 is Teredo, which was looked into.
     (v6([0x2001, 1, 0, 0, 0, 0], 32), "IETF protocol assignments"),
     (v6([0x2001, 2, 0, 0, 0, 0], 31), "IETF protocol assignments"),
-    (v6([0x2001, 0xdb8, 0, 0, 0, 0], 32), "documentation"),
-    (v6([0x3fff, 0, 0, 0, 0, 0], 20), "documentation"),
 ];
 
 const fn v4(o: [u8; 4], bits: u8) -> IpNet {

@@ -27,8 +27,9 @@ async fn a_sandbox_shares_no_namespace_and_no_uid_with_host_or_neighbour() -> Re
     let (one, two) = (rpc.create().await?, rpc.create().await?);
     let (pid_one, pid_two) = (rpc.host_pid(&one).await?, rpc.host_pid(&two).await?);
 
+    let own_pid = i32::try_from(std::process::id())?;
     for kind in NAMESPACES {
-        let all: BTreeSet<_> = [1, pid_one, pid_two].into_iter().map(|pid| namespace_inode(pid, kind)).collect::<Result<_>>()?;
+        let all: BTreeSet<_> = [own_pid, pid_one, pid_two].into_iter().map(|pid| namespace_inode(pid, kind)).collect::<Result<_>>()?;
         assert_eq!(all.len(), 3, "{kind} namespaces are shared: {all:?}");
     }
     let (first, second) = (ProcStatus::of(pid_one)?, ProcStatus::of(pid_two)?);

@@ -50,6 +50,10 @@ async fn ctrl_c_leaves_sessions_and_down_ends_them() -> Result<()> {
 async fn a_deleted_session_leaves_no_process_cgroup_mount_or_directory() -> Result<()> {
     let server = Server::start()?;
     let rpc = Rpc::new(&server)?;
+    // The first sandbox mounts its image, which stays mounted for the next.
+    rpc.ok("ReleaseMcpSession", &[("SessionId", &rpc.create().await?)]).await?;
+    let settled = || Traces::of(&server).is_ok_and(|traces| traces.cgroups.is_empty() && traces.directories.is_empty());
+    assert!(wait_until(Duration::from_secs(10), settled), "{:?}", Traces::of(&server)?);
     let before = Traces::of(&server)?;
     let mut pids = Vec::new();
     for _ in 0..3 {

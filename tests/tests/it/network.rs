@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tests::{Rpc, ServerBuilder};
 
-const HOST: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
-const WORLD: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
+const HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+const WORLD: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 
 #[tokio::test]
 async fn names_resolve_and_the_host_stays_out_of_reach() -> Result<()> {
@@ -75,9 +75,9 @@ impl World {
         let net = WorldNet(name.clone());
         ip(&["netns", "add", &name])?;
         ip(&["link", "add", &ours, "type", "veth", "peer", "name", &theirs, "netns", &name])?;
-        ip(&["addr", "add", &format!("{HOST}/24"), "dev", &ours])?;
+        ip(&["addr", "add", &format!("{HOST}/30"), "dev", &ours])?;
         ip(&["link", "set", &ours, "up"])?;
-        ip(&["-n", &name, "addr", "add", &format!("{WORLD}/24"), "dev", &theirs])?;
+        ip(&["-n", &name, "addr", "add", &format!("{WORLD}/30"), "dev", &theirs])?;
         ip(&["-n", &name, "link", "set", &theirs, "up"])?;
         let namespace = File::open(format!("/run/netns/{name}"))?;
         // Sockets belong to the namespace they were made in: make them on a thread that enters it and ends there.

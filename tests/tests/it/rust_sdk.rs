@@ -51,7 +51,8 @@ async fn create_work_look_delete() -> Result<()> {
     assert_eq!(again.command().run("cat /tmp/sub/text").await?.stdout, "grün 世界");
     let guest = rpc.host_pid(&id).await?;
     session.delete().await?;
-    assert!(!Path::new(&format!("/proc/{guest}")).exists(), "the sandbox is still there");
+    let gone = tests::wait_until(Duration::from_secs(5), || !Path::new(&format!("/proc/{guest}")).exists());
+    assert!(gone, "the sandbox is still there");
     assert!(matches!(client.get(&id).await, Err(Error::NotFound { .. })));
     let late = session.command().run("true").await;
     assert!(late.as_ref().is_err_and(|error| !error.is_retryable() && error.request_id().is_some()), "{late:?}");

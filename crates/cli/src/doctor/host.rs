@@ -27,7 +27,9 @@ fn kernel(release: &str) -> Finding {
     let release = release.trim();
     let mut numbers = release.split(['.', '-', '+']).map_while(|part| part.parse::<u32>().ok());
     match (numbers.next(), numbers.next()) {
-        (Some(major), Some(minor)) if (major, minor) >= OVERLAY_BY_DESCRIPTOR => Finding::ok("kernel", format!("{release}, all fast paths")),
+        (Some(major), Some(minor)) if (major, minor) >= OVERLAY_BY_DESCRIPTOR => {
+            Finding::ok("kernel", format!("{release}, all fast paths"))
+        }
         (Some(major), Some(minor)) if (major, minor) >= MIN_KERNEL => {
             Finding::ok("kernel", format!("{release}; from 6.13 on sandboxes start a little faster"))
         }
@@ -77,9 +79,11 @@ fn open_files(limits: &str) -> Finding {
         .and_then(|rest| rest.split_whitespace().nth(1))
         .and_then(|hard| hard.parse::<u64>().ok());
     match hard {
-        Some(hard) if hard < 16_384 => {
-            Finding::warn("open files", format!("at most {hard} per process"), "raise `nofile` in /etc/security/limits.conf to 65536 for thousands of sessions")
-        }
+        Some(hard) if hard < 16_384 => Finding::warn(
+            "open files",
+            format!("at most {hard} per process"),
+            "raise `nofile` in /etc/security/limits.conf to 65536 for thousands of sessions",
+        ),
         Some(hard) => Finding::ok("open files", format!("up to {hard} per process")),
         None => Finding::ok("open files", "unlimited"),
     }
@@ -87,7 +91,9 @@ fn open_files(limits: &str) -> Finding {
 
 fn pids(max: &str) -> Finding {
     match max.trim().parse::<u64>() {
-        Ok(max) if max <= 32_768 => Finding::warn("processes", format!("pid_max is {max}"), "sysctl -w kernel.pid_max=4194304 for many sessions"),
+        Ok(max) if max <= 32_768 => {
+            Finding::warn("processes", format!("pid_max is {max}"), "sysctl -w kernel.pid_max=4194304 for many sessions")
+        }
         Ok(max) => Finding::ok("processes", format!("pid_max is {max}")),
         Err(_) => Finding::warn("processes", "pid_max cannot be read", "check that /proc is mounted"),
     }
@@ -95,7 +101,9 @@ fn pids(max: &str) -> Finding {
 
 fn inotify(max: &str) -> Finding {
     match max.trim().parse::<u64>() {
-        Ok(max) if max < 128 => Finding::warn("inotify", format!("{max} instances per user"), "sysctl -w fs.inotify.max_user_instances=512"),
+        Ok(max) if max < 128 => {
+            Finding::warn("inotify", format!("{max} instances per user"), "sysctl -w fs.inotify.max_user_instances=512")
+        }
         Ok(max) => Finding::ok("inotify", format!("{max} instances per user")),
         Err(_) => Finding::warn("inotify", "not in this kernel", "programs that watch files will not work"),
     }
@@ -116,16 +124,21 @@ mod tests {
 
     #[test]
     fn kernels_are_judged_by_number_not_by_text() {
-        for (release, level) in
-            [("6.1.0-13-amd64", Level::Ok), ("6.18.4", Level::Ok), ("5.15.0-91-generic", Level::Fail), ("10.0.0", Level::Ok), ("", Level::Fail)]
-        {
+        for (release, level) in [
+            ("6.1.0-13-amd64", Level::Ok),
+            ("6.18.4", Level::Ok),
+            ("5.15.0-91-generic", Level::Fail),
+            ("10.0.0", Level::Ok),
+            ("", Level::Fail),
+        ] {
             assert_eq!(kernel(release).level, level, "{release}");
         }
     }
 
     #[test]
     fn hybrid_cgroups_are_recognised() {
-        let text = "30 25 0:27 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n31 25 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        let text =
+            "30 25 0:27 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n31 25 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
         assert!(cgroups(text).found.contains("hybrid"));
         assert_eq!(cgroups("").level, Level::Fail);
     }

@@ -12,8 +12,8 @@
 //! | `server.json` | where the running server listens |
 //! | `logs/` | one JSON line per event |
 
-use crate::failure::Failure;
 use super::system::SystemEntropy;
+use crate::failure::Failure;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};

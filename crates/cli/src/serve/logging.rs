@@ -14,7 +14,10 @@ const KEPT_FILES: usize = 14;
 
 /// Starts logging into `dir`; the guard flushes when it is dropped.
 pub(crate) fn start(dir: &Path, filter: &str) -> Result<WorkerGuard, Failure> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| Failure::new(format!("--log {filter:?} is not a log filter: {error}; try `info`")))?;
+    let filter =
+        EnvFilter::try_new(filter).map_err(|error| Failure::new(format!("--log {filter:?} is not a log filter: {error}; try `info`")))?;
+    // The appender looks for old files before it makes its directory, and complains when there is none.
+    std::fs::create_dir_all(dir).map_err(|error| Failure::io("making", dir, &error))?;
     let files = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("server")
@@ -24,7 +27,8 @@ pub(crate) fn start(dir: &Path, filter: &str) -> Result<WorkerGuard, Failure> {
         .map_err(|error| Failure::new(format!("the log directory {} cannot be used: {error}", dir.display())))?;
     let (writer, guard) = tracing_appender::non_blocking(files);
     let file = tracing_subscriber::fmt::layer().json().with_writer(writer).with_filter(filter);
-    let terminal = tracing_subscriber::fmt::layer().with_target(false).without_time().with_writer(std::io::stderr).with_filter(LevelFilter::WARN);
+    let terminal =
+        tracing_subscriber::fmt::layer().with_target(false).without_time().with_writer(std::io::stderr).with_filter(LevelFilter::WARN);
     tracing_subscriber::registry()
         .with(file)
         .with(terminal)

@@ -44,13 +44,16 @@ async fn run(engine: Arc<Engine>, handle: Arc<Handle>, hold: Hold, request: Requ
 }
 
 /// What the client is told when its session could not be reached. Notices when that is because the sandbox has died.
-pub(super) async fn explain(engine: &Engine, handle: &Handle, operation: &str, error: RuntimeError) -> Fault {
+pub(super) async fn explain(engine: &Arc<Engine>, handle: &Handle, operation: &str, error: RuntimeError) -> Fault {
     let lost = match &error {
         RuntimeError::NoSandbox(_) => true,
         RuntimeError::Io { .. } | RuntimeError::Unavailable { .. } => !housekeeping::is_there(engine, &handle.sandbox).await,
         _ => false,
     };
     if !lost {
+        if matches!(error, RuntimeError::Io { .. }) {
+            housekeeping::look_again(engine, handle);
+        }
         return fault::runtime(operation, error);
     }
     handle.work.report_lost();

@@ -1,5 +1,6 @@
 //! What is done for all sessions from time to time, off every request's path.
 
+use super::handle::Handle;
 use super::recover;
 use super::work::Work;
 use crate::engine::{self, Engine};
@@ -65,6 +66,20 @@ pub(super) async fn is_there(engine: &Engine, sandbox: &SandboxId) -> bool {
         Ok(found) => found.iter().any(|facts| facts.id == *sandbox),
         Err(_) => true,
     }
+}
+
+/// A dying sandbox closes its connections a moment before the runtime misses it: asks a few times more, beside the caller.
+pub(super) fn look_again(engine: &Arc<Engine>, handle: &Handle) {
+    const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
+    let (engine, sandbox, work) = (engine.clone(), handle.sandbox.clone(), handle.work.clone());
+    tokio::spawn(async move {
+        for pause in PAUSES {
+            tokio::time::sleep(pause).await;
+            if !is_there(&engine, &sandbox).await {
+                return work.report_lost();
+            }
+        }
+    });
 }
 
 /// Finds sessions whose sandbox died while nobody called it, and sandboxes that were made but belong to nobody.

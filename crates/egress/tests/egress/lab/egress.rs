@@ -50,7 +50,7 @@ impl Egress {
 
     pub(crate) fn beside_with(world: &World, more: &[&str]) -> Self {
         let dns = format!("{}:53", world.world);
-        Self::start(&[&["--dns", &dns, "--allow", "203.0.113.0/24", "--allow", "2001:db8:e::/48"], more].concat())
+        Self::start(&[&["--dns", &dns, "--allow", "198.51.100.0/24", "--allow", "2001:db8:e::/48"], more].concat())
     }
 
     /// A new sandbox whose way out it serves.

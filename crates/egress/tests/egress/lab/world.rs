@@ -34,8 +34,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let (place, n) = free_place();
-        let host = Ipv4Addr::new(203, 0, 113, 4 * n + 1);
-        let world = Ipv4Addr::new(203, 0, 113, 4 * n + 2);
+        let host = Ipv4Addr::new(198, 51, 100, 4 * n + 1);
+        let world = Ipv4Addr::new(198, 51, 100, 4 * n + 2);
         let (host_v6, world_v6) = (v6(n, 1), v6(n, 2));
         let netns: OwnedFd = std::thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace (root is needed)");
