@@ -45,7 +45,8 @@ fn resolve(user: SandboxUser, path: &str) -> Result<PathBuf, ToolError> {
     if path.contains('\0') {
         return Err(ToolError::invalid(format!("the path {path:?} contains a NUL byte; a path cannot")));
     }
-    let absolute = Path::new(user.home()).join(path);
+    // Taken apart and put together, `.` and doubled slashes are gone; `..` stays, as only the kernel knows where it leads.
+    let absolute: PathBuf = Path::new(user.home()).join(path).components().collect();
     if absolute.as_os_str().len() >= MAX_PATH {
         let message = format!("the path is {} bytes long; at most {} are possible", absolute.as_os_str().len(), MAX_PATH - 1);
         return Err(ToolError::invalid(message));

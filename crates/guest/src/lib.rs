@@ -2,6 +2,10 @@
 //!
 //! It is PID 1 there, so it must not die of anything a client or a program inside does: input is parsed into types,
 //! every queue and table is bounded, and nothing unwraps.
+//!
+//! There is no supervisor that would start it anew. It would cost every sandbox a second process, and what makes a
+//! restart useful, the running calls and their results, would be lost with the first one anyway. When the guest dies
+//! the kernel ends the sandbox, and its host sees that.
 
 #![forbid(unsafe_code)]
 

@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 
 /// Threads for file tools. More would not read a disk any faster.
-const MAX_FILE_THREADS: usize = 16;
-/// How long an idle one is kept.
-const KEEP_THREAD: Duration = Duration::from_secs(2);
+const MAX_FILE_THREADS: usize = 8;
+/// How long an idle one is kept: for good. The runtime panics when it has no thread and the kernel gives it none, which
+/// programs inside could bring about with a fork bomb.
+const KEEP_THREAD: Duration = Duration::from_secs(365 * 24 * 3600);
 
 fn main() -> Result<(), Box<dyn Error>> {
     jailer::spawn::keep_heap_small();
@@ -30,6 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .max_blocking_threads(MAX_FILE_THREADS)
         .thread_keep_alive(KEEP_THREAD)
         .build()?;
-    runtime.block_on(async { guest::server::run(boot, UnixListener::from_std(listener)?).await })?;
+    runtime.block_on(async {
+        // The first thread is made now, while there certainly is room for it.
+        drop(tokio::task::spawn_blocking(|| ()));
+        guest::server::run(boot, UnixListener::from_std(listener)?).await
+    })?;
     Ok(())
 }

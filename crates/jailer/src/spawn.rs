@@ -8,7 +8,7 @@ mod child;
 mod inherit;
 mod report;
 
-pub use inherit::{keep_heap_small, release_free_memory, take_inherited};
+pub use inherit::{keep_heap_small, take_inherited};
 pub use report::{SpawnError, SpawnStep};
 
 use libc::sock_filter;

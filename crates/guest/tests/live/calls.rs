@@ -1,6 +1,7 @@
 //! Calls outlive connections.
 
 use crate::host::{Host, meta};
+use guest::calls::CallLimits;
 use protocol::{CALL_META_KEY, GENERATION, StreamOpen, ToolErrorCode};
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest, RequestMetaObject};
 use rmcp::service::{PeerRequestOptions, serve_client};
@@ -64,21 +65,12 @@ async fn an_mcp_cancellation_kills_the_command() {
 #[tokio::test]
 async fn too_many_calls_are_busy() {
     let Some(host) = Host::start() else { return };
-    let metas: Vec<_> = (0..128).map(|_| meta("wuying")).collect();
-    let args = json!({ "command": "touch begun; until test -e go; do sleep 0.05; done" });
-    let all = futures::future::join_all(metas.iter().map(|meta| host.guest.call_tool(meta, "shell", args.clone())));
-    let beyond = async {
-        loop {
-            match host.call("read_file", json!({ "path": "begun" })).await {
-                Err(error) if error.code == ToolErrorCode::Busy => break,
-                _ => tokio::task::yield_now().await,
-            }
-        }
-    };
-    tokio::select! {
-        _ = all => panic!("they wait for a file that nobody made"),
-        () = beyond => {}
-    }
+    let metas: Vec<_> = (0..CallLimits::default().running + 1).map(|_| meta("wuying")).collect();
+    let args = json!({ "command": "sleep 60" });
+    let calls = metas.iter().map(|meta| Box::pin(host.guest.call_tool(meta, "shell", args.clone())));
+    // All but one wait, so the first to come back is the one that was one too many.
+    let (first, _, _) = futures::future::select_all(calls).await;
+    assert_eq!(first.unwrap().unwrap_err().code, ToolErrorCode::Busy);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::net::UnixStream;
 use types::{Capability, ImageManifest, OutputLimit, SandboxId};
 
@@ -93,7 +94,8 @@ impl Drop for Host {
         let _ = self.process.wait();
         let Some(cgroup) = &self.cgroup else { return };
         let _ = std::fs::write(cgroup.join("cgroup.kill"), "1");
-        for _ in 0..1000 {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
             for child in std::fs::read_dir(cgroup).into_iter().flatten().flatten() {
                 let _ = std::fs::remove_dir(child.path());
             }

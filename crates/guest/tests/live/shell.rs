@@ -19,11 +19,7 @@ async fn output_exit_codes_and_environment() {
     check(host.shell("echo hi; exit 7").await, "hi\n", 7);
     check(host.shell("kill -TERM $$").await, "", 128 + 15);
     check(host.shell("kill -40 $$").await, "", 128 + 40);
-    check(
-        host.shell("id -un 2>/dev/null; id -u; pwd; echo $HOME $USER $LANG").await,
-        "1000\n/home/wuying\n/home/wuying wuying C.UTF-8\n",
-        0,
-    );
+    check(host.shell("id -u; pwd; echo $HOME $USER $LANG").await, "1000\n/home/wuying\n/home/wuying wuying C.UTF-8\n", 0);
     check(host.shell("printf 'a\\0b\\001\\377'").await, "a\0b\u{1}\u{fffd}", 0);
     check(host.shell("cat; readlink /proc/self/fd/0").await, "/dev/null\n", 0);
     assert_eq!(host.shell("echo oops >&2; false").await["stderr"], "oops\n");
