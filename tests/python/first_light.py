@@ -129,7 +129,7 @@ async def files(session):
 
     assert (await aw(fs.create_directory("/home/wuying/project/empty"))).success
     listing = await aw(fs.list_directory("/home/wuying/project"))
-    kinds = {entry["name"]: entry["isDirectory"] for entry in listing.entries}
+    kinds = {entry.name: entry.is_directory for entry in listing.entries}
     assert kinds == {"deep": True, "empty": True, "shell.txt": False}, kinds
 
     moved = await aw(fs.move_file("/home/wuying/project/shell.txt", "/home/wuying/project/moved.txt"))

@@ -60,6 +60,8 @@ fn changes(profile: &Profile, environment: Environment<'_>) -> Result<Changes, F
             ("AGB_API_KEY", key),
             ("SSL_CERT_FILE", bundle.to_owned()),
             ("REQUESTS_CA_BUNDLE", bundle.to_owned()),
+            // Where it is set, curl heeds it and not SSL_CERT_FILE.
+            ("CURL_CA_BUNDLE", bundle.to_owned()),
             ("NODE_EXTRA_CA_CERTS", bundle.to_owned()),
         ],
         ..Changes::default()

@@ -72,7 +72,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "ROADSTEAD_OUTPUT_BYTES", default_value_t = 1 << 20, value_name = "BYTES")]
     pub(crate) output_bytes: usize,
     /// What the log keeps, as a `tracing` filter
-    #[arg(long, env = "ROADSTEAD_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, env = "ROADSTEAD_LOG", default_value = "info,rmcp=warn", value_name = "FILTER")]
     pub(crate) log: String,
 }
 

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tests::{Rpc, ServerBuilder};
 
 const HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -38,6 +39,7 @@ async fn names_resolve_and_the_host_stays_out_of_reach() -> Result<()> {
     let port = on_host.port;
     drop(std::net::TcpStream::connect(("127.0.0.1", port))?);
     drop(std::net::TcpStream::connect((HOST, port))?);
+    assert!(tests::wait_until(Duration::from_secs(5), || on_host.hits() == 2), "the control was not counted");
     let before = on_host.hits();
     let mut targets: Vec<String> = host_addresses()?.into_iter().map(|address| format!("{address}:{port}")).collect();
     ensure!(targets.len() >= 2, "the host's own addresses were not found");
