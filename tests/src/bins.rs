@@ -38,10 +38,11 @@ impl Bins {
     }
 }
 
-/// The target directory this test binary was built in: `TARGET/release/deps/it-…`.
+/// The target directory this program was built in: `TARGET/release/bench` or `TARGET/release/deps/it-…`.
 fn target_dir() -> Result<PathBuf> {
     let exe = std::env::current_exe().context("asking for the test's own path")?;
-    exe.ancestors().nth(3).map(Path::to_owned).context("the test binary does not lie in a target directory")
+    let release = exe.ancestors().find(|dir| dir.file_name().is_some_and(|name| name == "release"));
+    release.and_then(Path::parent).map(Path::to_owned).with_context(|| format!("{} does not lie in a target directory", exe.display()))
 }
 
 /// `TARGET/<triple>/guest`, whatever the triple is.
