@@ -4,6 +4,9 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use tests::{Rpc, Server, descendants_of, wait_until};
 
+/// An action, its parameters, and what the message must mention.
+type Case<'a> = (&'a str, Vec<(&'a str, String)>, &'a [&'a str]);
+
 /// The answer is an error that carries `code` and mentions each of `words`.
 async fn refused(rpc: &Rpc, action: &str, params: &[(&str, &str)], status: u16, code: &str, words: &[&str]) -> Result<()> {
     let answer = rpc.ask(action, params).await?;
@@ -54,7 +57,7 @@ async fn wrong_requests_get_clear_errors() -> Result<()> {
         all.extend(extra.iter().map(|(k, v)| (*k, (*v).to_owned())));
         all
     };
-    let cases: &[(&str, Vec<(&str, String)>, &[&str])] = &[
+    let cases: &[Case] = &[
         ("SetLabel", with(&[("Labels", "{not json")]), &["Labels"]),
         ("SetLabel", with(&[("Labels", "[1,2]")]), &["Labels"]),
         ("SetLabel", with(&[("Labels", "{}")]), &["abel"]),
