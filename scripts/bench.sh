@@ -6,11 +6,10 @@ set -euo pipefail
 # shellcheck source=scripts/check.sh
 . "$repo/scripts/check.sh"
 
-"$repo/scripts/setup.sh"
+build_all=1 "$repo/scripts/setup.sh"
 need_packages "${bench_packages[@]}"
 check_rust
 cd "$repo"
-cargo build --locked --release --target-dir "$target_dir" -p benches
 if is_root; then exec scripts/root.sh tests "$target_dir/release/bench" "$@"; fi
 need_sudo
 exec sudo -E env "PATH=$PATH" scripts/root.sh tests "$target_dir/release/bench" "$@"

@@ -18,7 +18,11 @@ build() {
   cd "$repo"
   # Flags of the caller's would replace the ones below, and move what is built to another place.
   unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
-  cargo build --locked --release --target-dir "$target_dir" -p roadstead
+  # Tests and benches want everything, from one selection of packages: cargo builds a dependency anew for each set of
+  # features, and every selection has its own.
+  local selection=(-p roadstead)
+  [[ -z ${build_all:-} ]] || selection=(--workspace --all-targets)
+  cargo build --locked --release --target-dir "$target_dir" "${selection[@]}"
   # What lives in and beside sandboxes is static: it must run on any image, and start quickly.
   cargo build --locked --profile guest --target-dir "$target_dir" --target "$triple" \
     --config "target.$triple.rustflags=[\"-Ctarget-feature=+crt-static\"]" -p guest -p jailer -p egress

@@ -9,16 +9,12 @@ set -euo pipefail
 check_host
 check_rust
 need_packages "${build_packages[@]}" "${run_packages[@]}" "${image_packages[@]}" "${test_packages[@]}" # all at once
-"$repo/scripts/setup.sh"
+build_all=1 "$repo/scripts/setup.sh"
 cd "$repo"
 started=$SECONDS
 
-headline "Unit tests"
-cargo test --locked --release --target-dir "$target_dir" --workspace --exclude tests "$@" ||
-  die "Tests failed." "The names of the failed ones are above; one alone: make test ARGS=NAME"
-
-# These make sandboxes and look at them from the host. Built by the calling user, run by root.
-headline "Integration tests (with the official SDK from PyPI, so the first run fetches it)"
+# Many of them make sandboxes, namespaces and other users' processes: built by the calling user, run by root.
+headline "Tests (with the official SDK from PyPI, so the first run fetches it)"
 triple=$(host_triple | tr 'a-z-' 'A-Z_')
 if is_root; then
   export "CARGO_TARGET_${triple}_RUNNER=$repo/scripts/root.sh tests"
@@ -26,7 +22,7 @@ else
   need_sudo
   export "CARGO_TARGET_${triple}_RUNNER=sudo -E env PATH=$PATH $repo/scripts/root.sh tests"
 fi
-cargo test --locked --release --target-dir "$target_dir" -p tests "$@" ||
-  die "Integration tests failed." "The names of the failed ones are above; one alone: make test ARGS=NAME"
+cargo test --locked --release --target-dir "$target_dir" --workspace --no-fail-fast "$@" ||
+  die "Tests failed." "The names of the failed ones are above; one alone: make test ARGS=NAME"
 
 say "${green}✓ all tests passed${plain} ($((SECONDS - started)) s)"
