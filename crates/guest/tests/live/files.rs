@@ -75,7 +75,8 @@ async fn the_largest_file_goes_in_and_out_and_leaves_no_memory_behind() {
     host.call("read_file", json!({ "path": "big", "length": 1000 })).await.unwrap();
     host.shell("sleep 0.2").await;
     let rss = host.memory_kb("VmRSS");
-    assert!(rss < 48 * 1024, "{rss} kB");
+    // One message in one buffer is 22 MiB, and the allocator may keep a freed one or two of them.
+    assert!(rss < 72 * 1024, "{rss} kB");
 }
 
 #[tokio::test]
