@@ -81,7 +81,7 @@ pub(crate) enum Op {
     NoNewPrivileges,
     /// Only these capabilities, now and ever.
     KeepCapabilities(u64),
-    /// Dies when the starter dies; ends here if it already has.
+    /// Dies when the starter dies; ends here if it already has. Undone by a change of uid.
     DieWithStarter,
     /// Hand the starter its descriptor of the control socket.
     HandOver { path: CString },
@@ -99,7 +99,9 @@ pub(crate) enum Op {
 /// When a text holds a NUL byte.
 pub(crate) fn plan(spec: &Spec) -> io::Result<Vec<Op>> {
     let quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-    let mut ops = vec![Op::ResetSignals, Op::JoinCgroups, Op::NewCgroupNamespace, Op::PrivateMounts, Op::AwaitMaps, Op::BecomeRoot];
+    // Twice: a change of uid undoes it, but a child that waits for its maps must not outlive the starter either.
+    let mut ops = vec![Op::DieWithStarter];
+    ops.extend([Op::ResetSignals, Op::JoinCgroups, Op::NewCgroupNamespace, Op::PrivateMounts, Op::AwaitMaps, Op::BecomeRoot]);
     ops.push(Op::SetUmask(0o022));
     ops.push(Op::EnterRoot);
     for (path, mode) in [("/proc", 0o555), ("/sys", 0o555), ("/dev", 0o755), ("/tmp", 0o1777), ("/run", 0o755), ("/run/roadstead", 0o700)] {
@@ -206,7 +208,17 @@ mod tests {
     fn the_filter_comes_last_and_the_death_signal_after_every_change_of_rights() {
         let words = words(&spec());
         assert_eq!(words[words.len() - 2..], ["installing the system-call filter", "executing the guest"]);
-        check_order(&["becoming the sandbox's root", "dropping capabilities"], "tying its life to the starter's");
+        let last_tie = words.iter().rposition(|word| word == "tying its life to the starter's").unwrap();
+        for step in ["becoming the sandbox's root", "dropping capabilities"] {
+            assert!(words.iter().position(|word| word == step).unwrap() < last_tie, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_child_that_waits_for_its_maps_dies_with_the_starter() {
+        let words = words(&spec());
+        let tie = words.iter().position(|word| word == "tying its life to the starter's");
+        assert!(tie < words.iter().position(|word| word == "waiting for the uid map"));
     }
 
     #[test]
