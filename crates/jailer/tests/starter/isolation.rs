@@ -1,6 +1,6 @@
 //! What a sandbox is walled in by, seen from the host and from inside.
 
-use super::host::{Starter, status};
+use super::host::{Starter, eventually, status};
 use jailer::wire::Facts;
 use std::fs;
 use types::SandboxLimits;
@@ -169,6 +169,21 @@ fn the_cgroup_is_delegated() {
         "cd /run/roadstead/cgroup && cat /proc/self/cgroup | grep ^0 && mkdir one && echo $$ > one/cgroup.procs && cat /proc/self/cgroup | grep ^0",
         "0::/\n0::/one",
     );
+}
+
+#[test]
+fn groups_inside_are_bounded_and_the_deepest_is_removed() {
+    let starter = Starter::start(&[]);
+    let mut client = starter.client();
+    let facts = client.create_with("sb-one", "box", SandboxLimits { pids: 20, ..SandboxLimits::default() });
+    // Names as long as they can be: this is the longest path there can be.
+    let name = "d".repeat(255);
+    let deep = format!("cd /run/roadstead/cgroup; while mkdir {name} 2>/dev/null && cd {name}; do echo in; done | wc -l");
+    assert_eq!(client.run(&facts.id, &deep).trim(), "12");
+    let wide = "cd /run/roadstead/cgroup; i=0; while [ $i -lt 1000 ] && mkdir w$i 2>/dev/null; do i=$((i+1)); done; echo $i";
+    assert_eq!(client.run(&facts.id, wide).trim(), (20 + 64 - 12).to_string());
+    client.destroy(&facts.id);
+    eventually("no groups", || starter.cgroups().iter().all(|dir| !dir.join("sb-one").exists()));
 }
 
 #[test]
