@@ -5,7 +5,7 @@
 
 use super::cgroup::{CgroupError, Hierarchies};
 use super::child::{self, FAILED, Handles, READY};
-use super::dev::Dev;
+use super::dev;
 use super::images::{Image, ImageError, Images, LayerKind};
 use super::janitor::Janitor;
 use super::overlay::{self, OverlayBy, Upper};
@@ -104,7 +104,6 @@ pub(crate) struct Maker {
     pub(crate) ranges: Arc<UidRanges>,
     pub(crate) hierarchies: Hierarchies,
     pub(crate) janitor: Arc<Janitor>,
-    pub(crate) dev: Dev,
     pub(crate) overlay_by: OverlayBy,
     /// Directory of the sandboxes' uppers.
     pub(crate) uppers: PathBuf,
@@ -166,7 +165,7 @@ impl Maker {
         netns: BorrowedFd<'_>,
     ) -> Result<(Child, OwnedFd), MakeError> {
         let plan = self.plan(order, image).map_err(step("writing the plan"))?;
-        let dev = self.dev.clone_mount().map_err(step("copying the device directory"))?;
+        let dev = dev::create().map_err(step("making the device directory"))?;
         let (cgroup, tasks) = group.open()?;
         let tasks_fds: Vec<_> = tasks.iter().map(AsRawFd::as_raw_fd).collect();
         let (argv, env) = exec_pointers(&plan);

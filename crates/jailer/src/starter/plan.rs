@@ -17,6 +17,9 @@ pub(crate) const CGROUP_DIR: &str = "/run/roadstead/cgroup";
 /// chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, sys_chroot, setfcap.
 pub(crate) const CAPABILITIES: u64 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18 | 1 << 31;
 
+/// Terminals of a sandbox. The host has about 3,000 for all of them together.
+const MAX_TERMINALS: u32 = 128;
+
 /// `/proc` entries that show or steer the whole host.
 const HIDDEN: [&str; 4] = ["/proc/kcore", "/proc/keys", "/proc/sysrq-trigger", "/proc/timer_list"];
 
@@ -57,7 +60,7 @@ pub(crate) enum Op {
     MakeDir { path: CString, mode: libc::mode_t },
     /// A file system.
     Mount { kind: CString, target: CString, flags: c_ulong, data: CString },
-    /// The shared device directory.
+    /// The device directory.
     AttachDev { target: CString },
     /// `/dev/null` over a file, if it is there.
     Hide { path: CString },
@@ -109,7 +112,12 @@ pub(crate) fn plan(spec: &Spec) -> io::Result<Vec<Op>> {
     }
     ops.push(mount("proc", "/proc", quiet, "")?);
     ops.push(Op::AttachDev { target: c_text("/dev")? });
-    ops.push(mount("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5")?);
+    ops.push(mount(
+        "devpts",
+        "/dev/pts",
+        MS_NOSUID | MS_NOEXEC,
+        &format!("newinstance,ptmxmode=0666,mode=0620,gid=5,max={MAX_TERMINALS}"),
+    )?);
     ops.push(mount("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, &format!("mode=1777,size={}", spec.limits.memory_bytes / 2))?);
     ops.push(mount("mqueue", "/dev/mqueue", quiet, "")?);
     for path in HIDDEN {

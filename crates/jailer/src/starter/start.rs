@@ -1,7 +1,6 @@
 //! From a bare process to a serving starter, and back.
 
 use super::cgroup::Hierarchies;
-use super::dev::Dev;
 use super::egress::Egress;
 use super::host::Problem;
 use super::images::{CHOOSE, Images, MountChoice};
@@ -73,7 +72,6 @@ pub(crate) fn start(options: &Options) -> Result<Running, Problem> {
         ranges,
         hierarchies,
         janitor,
-        dev: Dev::create(&state.join("dev")).map_err(in_state("making the device directory"))?,
         overlay_by: if options.overlay_by_path { OverlayBy::Path } else { OverlayBy::probe() },
         uppers,
         guest: open(&options.guest)?,

@@ -121,6 +121,20 @@ fn devices_and_mounts_are_there() {
 }
 
 #[test]
+fn neighbours_share_no_device_node_and_no_terminal() {
+    let starter = Starter::start(&[]);
+    let mut client = starter.client();
+    let (one, two) = (client.create("sb-one", "box"), client.create("sb-two", "box"));
+    let mut file_systems = |facts: &Facts| client.run(&facts.id, "stat -c %d /dev/null /dev/pts/ptmx /dev/shm");
+    let (one, two) = (file_systems(&one), file_systems(&two));
+    for (mine, theirs) in one.lines().zip(two.lines()) {
+        assert_ne!(mine, theirs);
+    }
+    assert_eq!(one.lines().count(), 3, "{one}");
+    check("grep -o 'max=.*' /proc/mounts | cut -d' ' -f1", "max=128");
+}
+
+#[test]
 fn nothing_of_the_host_is_mounted() {
     let starter = Starter::start(&[]);
     let facts = starter.client().create("sb-one", "box");
