@@ -94,10 +94,7 @@ fn carry_out(op: &Op, handles: &Handles<'_>) -> io::Result<()> {
                 done(libc::umount2(c".".as_ptr(), libc::MNT_DETACH))?;
                 done(libc::chdir(c"/".as_ptr()))
             }
-            Op::WriteFile { path, text } => {
-                let file = open(path, libc::O_WRONLY)?;
-                write_all(file.as_raw_fd(), text.to_bytes())
-            }
+            Op::WriteFile { path, text } => write(path, text.to_bytes()),
             Op::SetHostname(name) => done(libc::sethostname(name.as_ptr(), name.as_bytes().len())),
             Op::NewSession => done(libc::setsid()),
             Op::NullStdio => {
@@ -159,6 +156,12 @@ pub(crate) fn drop_bounding_set(keep: u64) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Writes a short text into a file that is there.
+pub(crate) fn write(path: &CStr, bytes: &[u8]) -> io::Result<()> {
+    let file = open(path, libc::O_WRONLY)?;
+    write_all(file.as_raw_fd(), bytes)
 }
 
 fn done(result: c_int) -> io::Result<()> {

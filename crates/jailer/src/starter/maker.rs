@@ -115,6 +115,8 @@ pub(crate) struct Maker {
     pub(crate) starter: OwnedFd,
     /// Hard limit of open files.
     pub(crate) open_files_max: u64,
+    /// Hard limit of core files' size, bytes.
+    pub(crate) core_size_max: u64,
     /// Held from making the pair of sockets to closing the child's end, so that no other child inherits that end and
     /// keeps it open.
     pub(crate) forking: Mutex<()>,
@@ -190,6 +192,8 @@ impl Maker {
         drop(forking);
 
         let write_map = |file| fs::write(format!("/proc/{}/{file}", child.pid), lease.map_line());
+        // Whatever the starter's own is; written by the starter, it is also the least that the sandbox can set.
+        let _ = fs::write(format!("/proc/{}/oom_score_adj", child.pid), "0");
         write_map("uid_map").and_then(|()| write_map("gid_map")).map_err(step("writing the uid map"))?;
         let control = follow(near.as_fd(), &plan)?;
         Ok((child, control))
@@ -206,6 +210,7 @@ impl Maker {
         plan::plan(&Spec {
             limits: order.limits,
             open_files_max: self.open_files_max,
+            core_size_max: self.core_size_max,
             nested_user_namespaces: image.manifest.nested_user_namespaces,
             boot: serde_json::to_string(&boot)?,
             filter: seccomp::program(seccomp::Profile::Guest),

@@ -30,6 +30,8 @@ pub(crate) struct Spec {
     pub(crate) limits: SandboxLimits,
     /// The hard limit of open files that the starter itself has.
     pub(crate) open_files_max: u64,
+    /// The hard limit of core files' size that the starter itself has, bytes.
+    pub(crate) core_size_max: u64,
     /// Whether user namespaces may be made inside.
     pub(crate) nested_user_namespaces: bool,
     /// The guest's configuration, JSON.
@@ -137,7 +139,8 @@ pub(crate) fn plan(spec: &Spec) -> io::Result<Vec<Op>> {
     ops.push(Op::Listen { path: socket.clone(), backlog: 128 });
     let open_files = u64::from(spec.limits.open_files).min(spec.open_files_max);
     ops.push(Op::SetLimit { resource: libc::RLIMIT_NOFILE, value: open_files });
-    ops.push(Op::SetLimit { resource: libc::RLIMIT_CORE, value: 0 });
+    // With 1 the kernel dumps nothing at all; with 0 it still starts the host's handler of dumps, outside the sandbox.
+    ops.push(Op::SetLimit { resource: libc::RLIMIT_CORE, value: spec.core_size_max.min(1) });
     ops.push(Op::NoNewPrivileges);
     ops.push(Op::KeepCapabilities(CAPABILITIES));
     ops.push(Op::DieWithStarter);
@@ -196,7 +199,14 @@ mod tests {
     use super::*;
 
     fn spec() -> Spec {
-        Spec { limits: SandboxLimits::default(), open_files_max: 20_000, nested_user_namespaces: false, boot: "{}".into(), filter: vec![] }
+        Spec {
+            limits: SandboxLimits::default(),
+            open_files_max: 20_000,
+            core_size_max: u64::MAX,
+            nested_user_namespaces: false,
+            boot: "{}".into(),
+            filter: vec![],
+        }
     }
 
     fn words(spec: &Spec) -> Vec<String> {

@@ -64,7 +64,8 @@ fn limits_are_those_asked_for() {
     let limits = fs::read_to_string(format!("/proc/{}/limits", facts.host_pid)).unwrap();
     let row = |name: &str| limits.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().rev().take(3).collect::<Vec<_>>();
     assert_eq!(row("Max open files")[1..], ["512", "512"]);
-    assert_eq!(row("Max core file size")[1..], ["0", "0"]);
+    assert_eq!(row("Max core file size")[1..], ["1", "1"]);
+    assert_eq!(fs::read_to_string(format!("/proc/{}/oom_score_adj", facts.host_pid)).unwrap(), "0\n");
     let groups = fs::read_to_string(format!("/proc/{}/cgroup", facts.host_pid)).unwrap();
     let own = format!("roadstead/{}/sb-one", starter.instance);
     for controller in ["memory", "cpu", "pids", "freezer"] {
