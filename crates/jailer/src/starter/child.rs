@@ -47,6 +47,7 @@ pub(crate) struct Handles<'a> {
 
 /// Carries out `plan`; the last step does not return. A failed step is told to the parent and ends the process.
 pub(crate) fn run(plan: &[Op], handles: &Handles<'_>) -> ! {
+    let _never_back = NeverBack;
     for (index, op) in plan.iter().enumerate() {
         if let Err(error) = carry_out(op, handles) {
             let mut report = [FAILED; 9];
@@ -58,6 +59,16 @@ pub(crate) fn run(plan: &[Op], handles: &Handles<'_>) -> ! {
     }
     // SAFETY: ends the process without running anything of the parent's.
     unsafe { libc::_exit(127) }
+}
+
+/// Ends the process when dropped, which only a panic could do: unwinding must not make this child a second starter.
+struct NeverBack;
+
+impl Drop for NeverBack {
+    fn drop(&mut self) {
+        // SAFETY: ends the process without running anything of the parent's.
+        unsafe { libc::_exit(127) }
+    }
 }
 
 fn carry_out(op: &Op, handles: &Handles<'_>) -> io::Result<()> {

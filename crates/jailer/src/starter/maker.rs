@@ -78,6 +78,9 @@ pub(crate) enum MakeError {
     /// The child ended without a word.
     #[error("its first process was killed while it was being set up; look for an out-of-memory kill in the kernel's log")]
     Died,
+    /// A defect of the starter's.
+    #[error("the starter panicked; see its log")]
+    Panicked,
 }
 
 impl MakeError {
