@@ -117,6 +117,25 @@ mod tests {
     }
 
     #[test]
+    fn the_limit_of_core_files_stays_and_all_others_can_be_set() {
+        let (core, files) = (libc::RLIMIT_CORE as u64, libc::RLIMIT_NOFILE as u64);
+        let pretended = Outcome::Errno(0);
+        let check = |number: i64, args: [u64; 6], expected| {
+            let call = Call { arch: policy::ARCHITECTURE, number: number as u32, args };
+            assert_eq!(run(&program(Profile::Command), &call), expected, "{call:?}");
+        };
+        check(libc::SYS_prlimit64, [0, core, 0, 0x1000, 0, 0], Outcome::Allow);
+        check(libc::SYS_prlimit64, [0, files, 0x1000, 0, 0, 0], Outcome::Allow);
+        check(libc::SYS_setrlimit, [files, 0x1000, 0, 0, 0, 0], Outcome::Allow);
+        // A pointer may lie where its lower half is zero; the kernel reads 32 bits of a resource.
+        for pointer in [0x1000, 0x7_0000_0000] {
+            check(libc::SYS_prlimit64, [0, core, pointer, 0, 0, 0], pretended);
+            check(libc::SYS_prlimit64, [1, core | 1 << 32, pointer, 0x1000, 0, 0], pretended);
+            check(libc::SYS_setrlimit, [core, pointer, 0, 0, 0, 0], pretended);
+        }
+    }
+
+    #[test]
     fn unknown_calls_and_x32_do_not_exist() {
         for number in [999, 0x4000_0000, 0x4000_0000 | libc::SYS_execve, 0xffff_ffff] {
             check_both(number, 0, ENOSYS);

@@ -189,6 +189,17 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_taken_from_commands_first() {
+        let (output, _) = run(&["/bin/cat", "/proc/self/oom_score_adj"], |command| {
+            if root() {
+                (command.uid, command.gid) = (1000, 1000);
+            }
+        })
+        .unwrap();
+        assert_eq!(output, "1000\n");
+    }
+
+    #[test]
     fn a_filter_is_in_force() {
         let program = crate::seccomp::program(crate::seccomp::Profile::Command);
         let (output, _) = run(&["/bin/grep", "^Seccomp:", "/proc/self/status"], |command| command.seccomp = program.leak()).unwrap();

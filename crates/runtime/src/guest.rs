@@ -12,6 +12,7 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use serde_json::Value;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use types::SandboxId;
 
 /// How often a call is asked for in all when its connection breaks each time.
@@ -27,6 +28,10 @@ pub struct Guest {
     sandbox: SandboxId,
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
 }
+
+/// How long a guest may take for MCP's opening, in which it does nothing but answer. The kernel may stop it (a sandbox can
+/// freeze itself), so it may also take for ever.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(30);
 
 type Link = RunningService<RoleClient, ()>;
 
@@ -85,10 +90,17 @@ impl Guest {
         }
         let open = StreamOpen::Mcp { generation: GENERATION };
         let stream = self.runtime.open_stream(&self.sandbox, &open).await.map_err(Unlinked::Unreachable)?;
-        let service = handshake(stream).await.map_err(|error| {
-            tracing::debug!(sandbox = %self.sandbox, %error, "the guest broke off the handshake");
-            Unlinked::Handshake(ServiceError::TransportClosed)
-        })?;
+        let service = match tokio::time::timeout(HANDSHAKE_WITHIN, handshake(stream)).await {
+            Ok(Ok(service)) => service,
+            Ok(Err(error)) => {
+                tracing::debug!(sandbox = %self.sandbox, %error, "the guest broke off the handshake");
+                return Err(Unlinked::Handshake(ServiceError::TransportClosed));
+            }
+            Err(_) => {
+                let (doing, source) = ("waiting for the guest's part of the handshake", io::ErrorKind::TimedOut.into());
+                return Err(Unlinked::Unreachable(RuntimeError::Io { id: self.sandbox.clone(), doing, source }));
+            }
+        };
         let new = Arc::new(service);
         *link = Some(new.clone());
         Ok(new)
@@ -200,5 +212,42 @@ mod tests {
         let error = json!({ "content": [], "isError": true, "structuredContent": { "error": { "code": "busy", "message": "m" } } });
         assert_eq!(decode(error).unwrap_err().code, ToolErrorCode::Busy);
         assert_eq!(decode(json!({ "content": [], "isError": true })).unwrap_err().code, ToolErrorCode::Internal);
+    }
+
+    /// A back end whose guests take a stream and then say nothing.
+    #[derive(Debug)]
+    struct Mute(std::sync::Mutex<Vec<tokio::io::DuplexStream>>);
+
+    #[async_trait::async_trait]
+    impl Runtime for Mute {
+        async fn images(&self) -> Result<Vec<types::ImageManifest>, RuntimeError> {
+            Ok(Vec::new())
+        }
+        async fn create(&self, spec: crate::SandboxSpec) -> Result<crate::SandboxFacts, RuntimeError> {
+            Err(RuntimeError::NoImage(spec.image))
+        }
+        async fn destroy(&self, _: &SandboxId) -> Result<(), RuntimeError> {
+            Ok(())
+        }
+        async fn list(&self) -> Result<Vec<crate::SandboxFacts>, RuntimeError> {
+            Ok(Vec::new())
+        }
+        async fn open_stream(&self, _: &SandboxId, _: &StreamOpen) -> Result<ByteStream, RuntimeError> {
+            let (ours, theirs) = tokio::io::duplex(1 << 16);
+            self.0.lock().unwrap().push(theirs);
+            Ok(Box::new(ours))
+        }
+        async fn shutdown(&self) -> Result<(), RuntimeError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guest_that_never_answers_is_given_up() {
+        let guest = Guest::new(Arc::new(Mute(Default::default())), "sb-mute".parse().unwrap());
+        let (call, args) = (call(), json!({}));
+        let asked = tokio::time::timeout(2 * HANDSHAKE_WITHIN, guest.call_tool(&call, "shell", args)).await;
+        let error = asked.expect("it does not wait for ever").unwrap_err();
+        assert!(matches!(&error, RuntimeError::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut), "{error:?}");
     }
 }

@@ -20,8 +20,11 @@ use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use types::{ImageManifest, SandboxId};
 
-/// Connections at one time. The starter makes two sandboxes at once; the others are for what is quick.
+/// Connections at one time.
 const CONNECTIONS: usize = 8;
+/// As many of them may make and end sandboxes, which can take long. The others are for what is quick, so that nothing
+/// keeps a session from its sandbox. (The starter makes two sandboxes at once.)
+const SLOW_CONNECTIONS: usize = 5;
 /// The starter bounds what it does itself (30 s); this bounds a starter that is stopped or stuck.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(45);
 
@@ -31,6 +34,7 @@ pub struct Native {
     socket: PathBuf,
     timeout: Duration,
     permits: Semaphore,
+    slow_permits: Semaphore,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -49,7 +53,8 @@ impl Native {
     /// As [`Self::connect`].
     pub async fn connect_with_timeout(socket_path: &Path, timeout: Duration) -> Result<Self, RuntimeError> {
         let idle = Mutex::default();
-        let native = Self { socket: socket_path.to_owned(), timeout, permits: Semaphore::new(CONNECTIONS), idle };
+        let (permits, slow_permits) = (Semaphore::new(CONNECTIONS), Semaphore::new(SLOW_CONNECTIONS));
+        let native = Self { socket: socket_path.to_owned(), timeout, permits, slow_permits, idle };
         let first = tokio::time::timeout(timeout, native.open()).await.map_err(|_| native.silent())??;
         native.park(first);
         Ok(native)
@@ -61,6 +66,12 @@ impl Native {
     }
 
     async fn ask_untimed(&self, request: &Request) -> Result<(Reply, Option<OwnedFd>), RuntimeError> {
+        let _slow = match request {
+            Request::Create { .. } | Request::Destroy { .. } => {
+                Some(self.slow_permits.acquire().await.map_err(|error| self.unavailable(error))?)
+            }
+            _ => None,
+        };
         let _permit = self.permits.acquire().await.map_err(|error| self.unavailable(error))?;
         // Taken out while in use: when this future is dropped half-way, the connection goes with it and nobody reads
         // an answer that was meant for somebody else.

@@ -73,7 +73,26 @@ fn answer(verdict: Verdict) -> Vec<sock_filter> {
             program.extend([refuse(errno), ret(SECCOMP_RET_ALLOW)]);
             program
         }
+        Verdict::KeepsCoreLimit { resource, limit } => {
+            let (resource, limit) = (argument(resource), argument(limit));
+            // Only a null pointer sets nothing, so both its halves are looked at.
+            vec![
+                load(resource),
+                jump(BPF_JEQ, libc::RLIMIT_CORE as u32, 0, 4),
+                load(limit),
+                jump(BPF_JEQ, 0, 0, 3),
+                load(limit + 4),
+                jump(BPF_JEQ, 0, 0, 1),
+                ret(SECCOMP_RET_ALLOW),
+                refuse(0),
+            ]
+        }
     }
+}
+
+/// Offset of an argument's lower half.
+fn argument(index: u8) -> u32 {
+    ARGUMENTS + 8 * u32::from(index)
 }
 
 fn refuse(errno: i32) -> sock_filter {

@@ -18,6 +18,9 @@ pub(super) enum Verdict {
     WithoutBits { bits: u32, errno: i32 },
     /// It runs when its first argument is one of these, else it fails.
     OneOf { values: &'static [u32], errno: i32 },
+    /// It runs, but setting the limit of core files does nothing and answers success. The numbers say which argument
+    /// names the resource and which points to its new limit.
+    KeepsCoreLimit { resource: u8, limit: u8 },
 }
 
 /// Calls that get the same verdict for the same reason.
@@ -117,9 +120,18 @@ const GROUPS: &[Group] = &[
         calls: &[
             SYS_execve, SYS_execveat, SYS_exit, SYS_exit_group, SYS_wait4, SYS_waitid, SYS_getpid, SYS_getppid, SYS_gettid,
             SYS_getpgid, SYS_setpgid, SYS_getsid, SYS_setsid, SYS_set_tid_address, SYS_set_robust_list, SYS_get_robust_list,
-            SYS_rseq, SYS_prctl, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_getcpu, SYS_getrusage, SYS_times, SYS_prlimit64,
-            SYS_getrlimit, SYS_setrlimit,
+            SYS_rseq, SYS_prctl, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_getcpu, SYS_getrusage, SYS_times, SYS_getrlimit,
         ],
+    },
+    Group {
+        reason: "Limits, but that of core files stays: any other than 1 lets a crash start the host's handler of dumps.",
+        verdict: Verdict::KeepsCoreLimit { resource: 1, limit: 2 },
+        calls: &[SYS_prlimit64],
+    },
+    Group {
+        reason: "As prlimit64.",
+        verdict: Verdict::KeepsCoreLimit { resource: 0, limit: 1 },
+        calls: &[SYS_setrlimit],
     },
     Group {
         reason: "Making threads and processes, but no namespaces.",

@@ -75,6 +75,7 @@ impl<'a> Plan<'a> {
         // to synchronise threads that do not exist in the child.
         unsafe {
             self.check(SpawnStep::Session, libc::syscall(libc::SYS_setsid));
+            go_before_parent();
             for (target, source) in self.stdio.iter().enumerate() {
                 self.check(SpawnStep::Descriptors, libc::syscall(libc::SYS_dup3, *source, target, 0));
             }
@@ -141,6 +142,22 @@ unsafe fn raw_clone(cgroup: Option<RawFd>, pidfd: &mut c_int) -> c_long {
     let flags = (libc::CLONE_PIDFD | libc::SIGCHLD) as c_long;
     // SAFETY: as above; the old call takes the pidfd's address as its third argument and a null stack means a copy.
     unsafe { libc::syscall(libc::SYS_clone, flags, 0, ptr::from_mut(pidfd), 0, 0) }
+}
+
+/// Makes this process the one to kill when memory runs out, rather than its parent: without that one nobody would be left
+/// to tell what happened. As the parent's user, since another may not write the file.
+///
+/// # Safety
+/// Only in a freshly forked child.
+unsafe fn go_before_parent() {
+    // SAFETY: the path is a C string, the text as long as stated. Without /proc it stays as likely as its parent.
+    unsafe {
+        let file = libc::syscall(libc::SYS_openat, libc::AT_FDCWD, c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        if file >= 0 {
+            libc::syscall(libc::SYS_write, file, c"1000".as_ptr(), 4);
+            libc::syscall(libc::SYS_close, file);
+        }
+    }
 }
 
 /// Default handlers for all signals and an empty mask.

@@ -18,6 +18,11 @@ use types::SandboxLimits;
 const REQUIRED: [&str; 3] = ["memory", "cpu", "pids"];
 /// v1 controllers that a sandbox joins where they are there.
 const WELCOME: [&str; 2] = ["freezer", "cpuacct"];
+/// How deep groups can be nested inside a sandbox. Deep enough for everyone who nests by hand; a path of so many names
+/// is still one the kernel takes, so that whatever a sandbox makes can be removed.
+const MAX_DEPTH: u64 = 12;
+/// Groups inside a sandbox beyond one for each process. A group is memory of the kernel's that no limit counts.
+const SPARE_GROUPS: u64 = 64;
 /// Length of a CPU accounting period, µs; the kernel's default.
 const CPU_PERIOD: u64 = 100_000;
 
@@ -134,6 +139,8 @@ impl Hierarchies {
             group.tasks.push(open_to_write(&tasks).map_err(failed("opening", &tasks))?);
         }
         fs::create_dir(&group.v2).map_err(failed("making", &group.v2))?;
+        set(&group.v2, "cgroup.max.depth", MAX_DEPTH)?;
+        set(&group.v2, "cgroup.max.descendants", u64::from(limits.pids) + SPARE_GROUPS)?;
         for controller in &self.v2_limits {
             limit_v2(&group.v2, controller, limits)?;
         }
@@ -271,8 +278,7 @@ fn read_words(path: &Path) -> Result<Vec<String>, CgroupError> {
     Ok(text.split_whitespace().map(str::to_owned).collect())
 }
 
-/// Removes a v2 group with the groups its sandbox made below, deepest first. The tree cannot be deep: the kernel is
-/// told so nowhere, but a stack of paths, unlike recursion, has no depth to run out of.
+/// Removes a v2 group with the groups its sandbox made below, deepest first. [`MAX_DEPTH`] bounds how deep they are.
 fn remove_tree(root: &Path) -> bool {
     if removed(fs::remove_dir(root)) {
         return true;

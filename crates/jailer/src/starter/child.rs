@@ -47,6 +47,7 @@ pub(crate) struct Handles<'a> {
 
 /// Carries out `plan`; the last step does not return. A failed step is told to the parent and ends the process.
 pub(crate) fn run(plan: &[Op], handles: &Handles<'_>) -> ! {
+    let _never_back = NeverBack;
     for (index, op) in plan.iter().enumerate() {
         if let Err(error) = carry_out(op, handles) {
             let mut report = [FAILED; 9];
@@ -58,6 +59,16 @@ pub(crate) fn run(plan: &[Op], handles: &Handles<'_>) -> ! {
     }
     // SAFETY: ends the process without running anything of the parent's.
     unsafe { libc::_exit(127) }
+}
+
+/// Ends the process when dropped, which only a panic could do: unwinding must not make this child a second starter.
+struct NeverBack;
+
+impl Drop for NeverBack {
+    fn drop(&mut self) {
+        // SAFETY: ends the process without running anything of the parent's.
+        unsafe { libc::_exit(127) }
+    }
 }
 
 fn carry_out(op: &Op, handles: &Handles<'_>) -> io::Result<()> {
@@ -94,10 +105,7 @@ fn carry_out(op: &Op, handles: &Handles<'_>) -> io::Result<()> {
                 done(libc::umount2(c".".as_ptr(), libc::MNT_DETACH))?;
                 done(libc::chdir(c"/".as_ptr()))
             }
-            Op::WriteFile { path, text } => {
-                let file = open(path, libc::O_WRONLY)?;
-                write_all(file.as_raw_fd(), text.to_bytes())
-            }
+            Op::WriteFile { path, text } => write(path, text.to_bytes()),
             Op::SetHostname(name) => done(libc::sethostname(name.as_ptr(), name.as_bytes().len())),
             Op::NewSession => done(libc::setsid()),
             Op::NullStdio => {
@@ -159,6 +167,12 @@ pub(crate) fn drop_bounding_set(keep: u64) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Writes a short text into a file that is there.
+pub(crate) fn write(path: &CStr, bytes: &[u8]) -> io::Result<()> {
+    let file = open(path, libc::O_WRONLY)?;
+    write_all(file.as_raw_fd(), bytes)
 }
 
 fn done(result: c_int) -> io::Result<()> {

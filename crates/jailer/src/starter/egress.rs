@@ -129,6 +129,8 @@ impl Egress {
             unsafe {
                 sys::check(libc::dup2(orders_fd, ORDERS_FD).into())?;
                 sys::check(libc::syscall(libc::SYS_close_range, ORDERS_FD + 1, u32::MAX, libc::CLOSE_RANGE_CLOEXEC))?;
+                // It is not to be spared as the starter is. Refused only where the starter was not spared either.
+                let _ = child::write(c"/proc/self/oom_score_adj", b"0");
                 child::drop_bounding_set(0)?;
                 sys::check(libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()))?;
                 sys::check(libc::syscall(libc::SYS_setresgid, uid, uid, uid))?;

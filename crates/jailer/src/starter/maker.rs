@@ -5,7 +5,7 @@
 
 use super::cgroup::{CgroupError, Hierarchies};
 use super::child::{self, FAILED, Handles, READY};
-use super::dev::Dev;
+use super::dev;
 use super::images::{Image, ImageError, Images, LayerKind};
 use super::janitor::Janitor;
 use super::overlay::{self, OverlayBy, Upper};
@@ -78,6 +78,9 @@ pub(crate) enum MakeError {
     /// The child ended without a word.
     #[error("its first process was killed while it was being set up; look for an out-of-memory kill in the kernel's log")]
     Died,
+    /// A defect of the starter's.
+    #[error("the starter panicked; see its log")]
+    Panicked,
 }
 
 impl MakeError {
@@ -104,7 +107,6 @@ pub(crate) struct Maker {
     pub(crate) ranges: Arc<UidRanges>,
     pub(crate) hierarchies: Hierarchies,
     pub(crate) janitor: Arc<Janitor>,
-    pub(crate) dev: Dev,
     pub(crate) overlay_by: OverlayBy,
     /// Directory of the sandboxes' uppers.
     pub(crate) uppers: PathBuf,
@@ -116,6 +118,8 @@ pub(crate) struct Maker {
     pub(crate) starter: OwnedFd,
     /// Hard limit of open files.
     pub(crate) open_files_max: u64,
+    /// Hard limit of core files' size, bytes.
+    pub(crate) core_size_max: u64,
     /// Held from making the pair of sockets to closing the child's end, so that no other child inherits that end and
     /// keeps it open.
     pub(crate) forking: Mutex<()>,
@@ -166,7 +170,7 @@ impl Maker {
         netns: BorrowedFd<'_>,
     ) -> Result<(Child, OwnedFd), MakeError> {
         let plan = self.plan(order, image).map_err(step("writing the plan"))?;
-        let dev = self.dev.clone_mount().map_err(step("copying the device directory"))?;
+        let dev = dev::create().map_err(step("making the device directory"))?;
         let (cgroup, tasks) = group.open()?;
         let tasks_fds: Vec<_> = tasks.iter().map(AsRawFd::as_raw_fd).collect();
         let (argv, env) = exec_pointers(&plan);
@@ -191,6 +195,8 @@ impl Maker {
         drop(forking);
 
         let write_map = |file| fs::write(format!("/proc/{}/{file}", child.pid), lease.map_line());
+        // Whatever the starter's own is; written by the starter, it is also the least that the sandbox can set.
+        let _ = fs::write(format!("/proc/{}/oom_score_adj", child.pid), "0");
         write_map("uid_map").and_then(|()| write_map("gid_map")).map_err(step("writing the uid map"))?;
         let control = follow(near.as_fd(), &plan)?;
         Ok((child, control))
@@ -207,6 +213,7 @@ impl Maker {
         plan::plan(&Spec {
             limits: order.limits,
             open_files_max: self.open_files_max,
+            core_size_max: self.core_size_max,
             nested_user_namespaces: image.manifest.nested_user_namespaces,
             boot: serde_json::to_string(&boot)?,
             filter: seccomp::program(seccomp::Profile::Guest),

@@ -17,6 +17,9 @@ pub(crate) const CGROUP_DIR: &str = "/run/roadstead/cgroup";
 /// chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, sys_chroot, setfcap.
 pub(crate) const CAPABILITIES: u64 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18 | 1 << 31;
 
+/// Terminals of a sandbox. The host has about 3,000 for all of them together.
+const MAX_TERMINALS: u32 = 128;
+
 /// `/proc` entries that show or steer the whole host.
 const HIDDEN: [&str; 4] = ["/proc/kcore", "/proc/keys", "/proc/sysrq-trigger", "/proc/timer_list"];
 
@@ -27,6 +30,8 @@ pub(crate) struct Spec {
     pub(crate) limits: SandboxLimits,
     /// The hard limit of open files that the starter itself has.
     pub(crate) open_files_max: u64,
+    /// The hard limit of core files' size that the starter itself has, bytes.
+    pub(crate) core_size_max: u64,
     /// Whether user namespaces may be made inside.
     pub(crate) nested_user_namespaces: bool,
     /// The guest's configuration, JSON.
@@ -57,7 +62,7 @@ pub(crate) enum Op {
     MakeDir { path: CString, mode: libc::mode_t },
     /// A file system.
     Mount { kind: CString, target: CString, flags: c_ulong, data: CString },
-    /// The shared device directory.
+    /// The device directory.
     AttachDev { target: CString },
     /// `/dev/null` over a file, if it is there.
     Hide { path: CString },
@@ -81,7 +86,7 @@ pub(crate) enum Op {
     NoNewPrivileges,
     /// Only these capabilities, now and ever.
     KeepCapabilities(u64),
-    /// Dies when the starter dies; ends here if it already has.
+    /// Dies when the starter dies; ends here if it already has. Undone by a change of uid.
     DieWithStarter,
     /// Hand the starter its descriptor of the control socket.
     HandOver { path: CString },
@@ -99,7 +104,9 @@ pub(crate) enum Op {
 /// When a text holds a NUL byte.
 pub(crate) fn plan(spec: &Spec) -> io::Result<Vec<Op>> {
     let quiet = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-    let mut ops = vec![Op::ResetSignals, Op::JoinCgroups, Op::NewCgroupNamespace, Op::PrivateMounts, Op::AwaitMaps, Op::BecomeRoot];
+    // Twice: a change of uid undoes it, but a child that waits for its maps must not outlive the starter either.
+    let mut ops = vec![Op::DieWithStarter];
+    ops.extend([Op::ResetSignals, Op::JoinCgroups, Op::NewCgroupNamespace, Op::PrivateMounts, Op::AwaitMaps, Op::BecomeRoot]);
     ops.push(Op::SetUmask(0o022));
     ops.push(Op::EnterRoot);
     for (path, mode) in [("/proc", 0o555), ("/sys", 0o555), ("/dev", 0o755), ("/tmp", 0o1777), ("/run", 0o755), ("/run/roadstead", 0o700)] {
@@ -107,7 +114,12 @@ pub(crate) fn plan(spec: &Spec) -> io::Result<Vec<Op>> {
     }
     ops.push(mount("proc", "/proc", quiet, "")?);
     ops.push(Op::AttachDev { target: c_text("/dev")? });
-    ops.push(mount("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5")?);
+    ops.push(mount(
+        "devpts",
+        "/dev/pts",
+        MS_NOSUID | MS_NOEXEC,
+        &format!("newinstance,ptmxmode=0666,mode=0620,gid=5,max={MAX_TERMINALS}"),
+    )?);
     ops.push(mount("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, &format!("mode=1777,size={}", spec.limits.memory_bytes / 2))?);
     ops.push(mount("mqueue", "/dev/mqueue", quiet, "")?);
     for path in HIDDEN {
@@ -127,7 +139,8 @@ pub(crate) fn plan(spec: &Spec) -> io::Result<Vec<Op>> {
     ops.push(Op::Listen { path: socket.clone(), backlog: 128 });
     let open_files = u64::from(spec.limits.open_files).min(spec.open_files_max);
     ops.push(Op::SetLimit { resource: libc::RLIMIT_NOFILE, value: open_files });
-    ops.push(Op::SetLimit { resource: libc::RLIMIT_CORE, value: 0 });
+    // With 1 the kernel dumps nothing at all; with 0 it still starts the host's handler of dumps, outside the sandbox.
+    ops.push(Op::SetLimit { resource: libc::RLIMIT_CORE, value: spec.core_size_max.min(1) });
     ops.push(Op::NoNewPrivileges);
     ops.push(Op::KeepCapabilities(CAPABILITIES));
     ops.push(Op::DieWithStarter);
@@ -186,7 +199,14 @@ mod tests {
     use super::*;
 
     fn spec() -> Spec {
-        Spec { limits: SandboxLimits::default(), open_files_max: 20_000, nested_user_namespaces: false, boot: "{}".into(), filter: vec![] }
+        Spec {
+            limits: SandboxLimits::default(),
+            open_files_max: 20_000,
+            core_size_max: u64::MAX,
+            nested_user_namespaces: false,
+            boot: "{}".into(),
+            filter: vec![],
+        }
     }
 
     fn words(spec: &Spec) -> Vec<String> {
@@ -206,7 +226,17 @@ mod tests {
     fn the_filter_comes_last_and_the_death_signal_after_every_change_of_rights() {
         let words = words(&spec());
         assert_eq!(words[words.len() - 2..], ["installing the system-call filter", "executing the guest"]);
-        check_order(&["becoming the sandbox's root", "dropping capabilities"], "tying its life to the starter's");
+        let last_tie = words.iter().rposition(|word| word == "tying its life to the starter's").unwrap();
+        for step in ["becoming the sandbox's root", "dropping capabilities"] {
+            assert!(words.iter().position(|word| word == step).unwrap() < last_tie, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_child_that_waits_for_its_maps_dies_with_the_starter() {
+        let words = words(&spec());
+        let tie = words.iter().position(|word| word == "tying its life to the starter's");
+        assert!(tie < words.iter().position(|word| word == "waiting for the uid map"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -99,7 +100,7 @@ impl Registry {
             self.lock().slots.insert(id.clone(), Slot::Live(Box::new(sandbox)));
             self.egress.add(&id, &listeners);
             // Only now, so that the egress process hears of its end after its beginning.
-            self.watch(&id)?;
+            self.watch(&id).inspect_err(|_| self.egress.remove(&id))?;
             Ok(facts)
         });
         if admitted.is_err() {
@@ -257,7 +258,8 @@ fn make(maker: &Maker, todo: &Mutex<Receiver<Job>>) {
     loop {
         let job = todo.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        let made = maker.make(&job.order);
+        // Nothing should panic; if it does, the sandboxes that this thread forked must not die with it.
+        let made = catch_unwind(AssertUnwindSafe(|| maker.make(&job.order))).unwrap_or(Err(MakeError::Panicked));
         if let Err(error) = &made {
             crate::log!("sandbox {}: {error}", job.order.id);
         }

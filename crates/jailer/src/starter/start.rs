@@ -1,7 +1,6 @@
 //! From a bare process to a serving starter, and back.
 
 use super::cgroup::Hierarchies;
-use super::dev::Dev;
 use super::egress::Egress;
 use super::host::Problem;
 use super::images::{CHOOSE, Images, MountChoice};
@@ -49,6 +48,8 @@ pub(crate) fn start(options: &Options) -> Result<Running, Problem> {
     };
     reserve_descriptors().map_err(in_state("opening /dev/null"))?;
     let open_files_max = raise_open_files().map_err(in_state("raising the limit of open files"))?;
+    let (_, core_size_max) = getrlimit(Resource::RLIMIT_CORE).map_err(|errno| in_state("reading the limit of core files")(errno.into()))?;
+    outlive_sandboxes();
     own_mounts().map_err(in_state("making a mount namespace"))?;
     let root = make_dir(&state.join("root"), 0o755).map_err(in_state("making the mount point of roots"))?;
     std::env::set_current_dir(root).map_err(in_state("entering the mount point of roots"))?;
@@ -73,13 +74,13 @@ pub(crate) fn start(options: &Options) -> Result<Running, Problem> {
         ranges,
         hierarchies,
         janitor,
-        dev: Dev::create(&state.join("dev")).map_err(in_state("making the device directory"))?,
         overlay_by: if options.overlay_by_path { OverlayBy::Path } else { OverlayBy::probe() },
         uppers,
         guest: open(&options.guest)?,
         host_net: open(Path::new("/proc/thread-self/ns/net"))?,
         starter: starter()?,
         open_files_max,
+        core_size_max,
         forking: std::sync::Mutex::default(),
     };
     let registry = Registry::start(maker, egress.clone()).map_err(in_state("starting threads"))?;
@@ -132,6 +133,12 @@ fn raise_open_files() -> io::Result<u64> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     Ok(hard)
+}
+
+/// When the host's memory runs out, this is the last process to go: everything else here ends with it.
+fn outlive_sandboxes() {
+    // A container's root may be refused that; the starter then stands as it was started.
+    let _ = fs::write("/proc/self/oom_score_adj", "-900");
 }
 
 /// A mount namespace of its own: what the host unmounts goes here too, what is mounted here shows nowhere else.

@@ -144,12 +144,10 @@ impl Drop for Lease {
 /// Makes a user namespace: a child that does nothing is in it just long enough for its map to be written and the
 /// namespace to be opened.
 fn make_map(line: &str) -> io::Result<OwnedFd> {
-    // SAFETY: the child only calls pause, and is killed below.
+    let starter = std::process::id() as libc::pid_t;
+    // SAFETY: the child only calls `wait_to_be_killed`, and is killed below.
     match unsafe { sys::clone(sys::Clone { flags: libc::CLONE_NEWUSER, cgroup: None }) }? {
-        Side::Child => loop {
-            // SAFETY: takes nothing and touches nothing.
-            unsafe { libc::pause() };
-        },
+        Side::Child => wait_to_be_killed(starter),
         Side::Parent(pid, pidfd) => {
             let namespace = fs::write(format!("/proc/{pid}/uid_map"), line)
                 .and_then(|()| fs::write(format!("/proc/{pid}/gid_map"), line))
@@ -157,6 +155,22 @@ fn make_map(line: &str) -> io::Result<OwnedFd> {
             sys::kill(pidfd.as_fd())?;
             sys::reap(pidfd.as_fd())?;
             namespace.map(OwnedFd::from)
+        }
+    }
+}
+
+/// The child's life, which ends with the process `parent` at the latest: one that stayed would hold that one's locks for
+/// ever.
+fn wait_to_be_killed(parent: libc::pid_t) -> ! {
+    // SAFETY: async-signal-safe calls with integers.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        // It may have died before that.
+        if libc::getppid() != parent {
+            libc::_exit(1);
+        }
+        loop {
+            libc::pause();
         }
     }
 }
@@ -184,5 +198,45 @@ mod tests {
         assert!(matches!(ranges.take(), Err(RangeError::Exhausted)));
         let base = leases.pop().unwrap().base();
         assert_eq!(ranges.take().unwrap().base(), base);
+    }
+
+    #[test]
+    fn a_child_that_waits_dies_with_its_parent() {
+        // SAFETY: both children make only async-signal-safe calls and end with _exit.
+        let Side::Parent(pid, parent) = (unsafe {
+            sys::clone(sys::Clone { flags: 0, cgroup: None }).map(|side| match side {
+                Side::Child => {
+                    let parent = libc::getpid();
+                    match sys::clone(sys::Clone { flags: 0, cgroup: None }) {
+                        Ok(Side::Child) => wait_to_be_killed(parent),
+                        Ok(Side::Parent(..)) => loop {
+                            libc::pause();
+                        },
+                        Err(_) => libc::_exit(1),
+                    }
+                }
+                parent => parent,
+            })
+        })
+        .unwrap() else {
+            unreachable!("the child does not return")
+        };
+        let children = format!("/proc/{pid}/task/{pid}/children");
+        let start = std::time::Instant::now();
+        let below: libc::pid_t = loop {
+            assert!(start.elapsed().as_secs() < 10, "no grandchild");
+            match fs::read_to_string(&children).unwrap().trim().parse() {
+                Ok(pid) => break pid,
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        let below = sys::pidfd_open(below).unwrap();
+        sys::kill(parent.as_fd()).unwrap();
+        sys::reap(parent.as_fd()).unwrap();
+        let mut poll = [nix::poll::PollFd::new(below.as_fd(), nix::poll::PollFlags::POLLIN)];
+        let ended = nix::poll::poll(&mut poll, nix::poll::PollTimeout::from(10_000u16)).unwrap();
+        // Not left behind even when this fails.
+        sys::kill(below.as_fd()).unwrap();
+        assert_eq!(ended, 1, "it outlived its parent");
     }
 }

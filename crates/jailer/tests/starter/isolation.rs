@@ -1,6 +1,6 @@
 //! What a sandbox is walled in by, seen from the host and from inside.
 
-use super::host::{Starter, status};
+use super::host::{Starter, eventually, status};
 use jailer::wire::Facts;
 use std::fs;
 use types::SandboxLimits;
@@ -64,7 +64,8 @@ fn limits_are_those_asked_for() {
     let limits = fs::read_to_string(format!("/proc/{}/limits", facts.host_pid)).unwrap();
     let row = |name: &str| limits.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().rev().take(3).collect::<Vec<_>>();
     assert_eq!(row("Max open files")[1..], ["512", "512"]);
-    assert_eq!(row("Max core file size")[1..], ["0", "0"]);
+    assert_eq!(row("Max core file size")[1..], ["1", "1"]);
+    assert_eq!(fs::read_to_string(format!("/proc/{}/oom_score_adj", facts.host_pid)).unwrap(), "0\n");
     let groups = fs::read_to_string(format!("/proc/{}/cgroup", facts.host_pid)).unwrap();
     let own = format!("roadstead/{}/sb-one", starter.instance);
     for controller in ["memory", "cpu", "pids", "freezer"] {
@@ -121,6 +122,20 @@ fn devices_and_mounts_are_there() {
 }
 
 #[test]
+fn neighbours_share_no_device_node_and_no_terminal() {
+    let starter = Starter::start(&[]);
+    let mut client = starter.client();
+    let (one, two) = (client.create("sb-one", "box"), client.create("sb-two", "box"));
+    let mut file_systems = |facts: &Facts| client.run(&facts.id, "stat -c %d /dev/null /dev/pts/ptmx /dev/shm");
+    let (one, two) = (file_systems(&one), file_systems(&two));
+    for (mine, theirs) in one.lines().zip(two.lines()) {
+        assert_ne!(mine, theirs);
+    }
+    assert_eq!(one.lines().count(), 3, "{one}");
+    check("grep -o 'max=.*' /proc/mounts | cut -d' ' -f1", "max=128");
+}
+
+#[test]
 fn nothing_of_the_host_is_mounted() {
     let starter = Starter::start(&[]);
     let facts = starter.client().create("sb-one", "box");
@@ -169,6 +184,21 @@ fn the_cgroup_is_delegated() {
         "cd /run/roadstead/cgroup && cat /proc/self/cgroup | grep ^0 && mkdir one && echo $$ > one/cgroup.procs && cat /proc/self/cgroup | grep ^0",
         "0::/\n0::/one",
     );
+}
+
+#[test]
+fn groups_inside_are_bounded_and_the_deepest_is_removed() {
+    let starter = Starter::start(&[]);
+    let mut client = starter.client();
+    let facts = client.create_with("sb-one", "box", SandboxLimits { pids: 20, ..SandboxLimits::default() });
+    // Names as long as they can be: this is the longest path there can be.
+    let name = "d".repeat(255);
+    let deep = format!("cd /run/roadstead/cgroup; while mkdir {name} 2>/dev/null && cd {name}; do echo in; done | wc -l");
+    assert_eq!(client.run(&facts.id, &deep).trim(), "12");
+    let wide = "cd /run/roadstead/cgroup; i=0; while [ $i -lt 1000 ] && mkdir w$i 2>/dev/null; do i=$((i+1)); done; echo $i";
+    assert_eq!(client.run(&facts.id, wide).trim(), (20 + 64 - 12).to_string());
+    client.destroy(&facts.id);
+    eventually("no groups", || starter.cgroups().iter().all(|dir| !dir.join("sb-one").exists()));
 }
 
 #[test]

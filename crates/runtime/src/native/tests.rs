@@ -184,3 +184,30 @@ async fn a_silent_starter_is_given_up_and_a_late_answer_reaches_nobody() {
     assert!(matches!(native.images().await, Err(RuntimeError::Unavailable { .. })));
     native.destroy(&"sb-one".parse().unwrap()).await.unwrap();
 }
+
+#[tokio::test]
+async fn sandboxes_that_take_long_keep_nobody_from_the_others() {
+    let fake = Fake::start(9, |request| {
+        if matches!(request, Request::Create { .. } | Request::Destroy { .. }) {
+            std::thread::sleep(Duration::from_secs(4));
+        }
+        usual(request)
+    });
+    let native = Arc::new(Native::connect_with_timeout(&fake.path(), Duration::from_secs(1)).await.unwrap());
+    let slow = (0..2 * CONNECTIONS).map(|index| {
+        let native = native.clone();
+        tokio::spawn(async move {
+            match index % 2 {
+                0 => native.create(spec("box")).await.is_err(),
+                _ => native.destroy(&"sb-one".parse().unwrap()).await.is_err(),
+            }
+        })
+    });
+    let slow: Vec<_> = slow.collect();
+    tokio::task::yield_now().await;
+    let quick = tokio::time::timeout(Duration::from_millis(500), native.images()).await;
+    assert!(quick.is_ok_and(|images| images.is_ok()));
+    for task in slow {
+        assert!(task.await.unwrap(), "given up");
+    }
+}
