@@ -50,11 +50,20 @@ pub struct Limits {
     pub connections: usize,
     /// Requests at once over all listeners; further ones are told to come back. Default 2,048.
     pub requests: usize,
+    /// Requests at once of one tenant; further ones are told to come back. Default 1,536.
+    pub requests_per_tenant: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { tool_body: 24 << 20, body: 1 << 20, bodies_in_flight: 512 << 20, connections: 2048, requests: 2048 }
+        Self {
+            tool_body: 24 << 20,
+            body: 1 << 20,
+            bodies_in_flight: 512 << 20,
+            connections: 2048,
+            requests: 2048,
+            requests_per_tenant: 1536,
+        }
     }
 }
 

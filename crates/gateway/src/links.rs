@@ -129,6 +129,7 @@ async fn answer(app: &Arc<App>, trail: &Trail, request: Request<Body>) -> Result
 async fn port(app: &Arc<App>, trail: &Trail, token: &str, path: &str, request: Request<Body>) -> Result<Response<Body>, Problem> {
     trail.action("link");
     let (grant, _) = open(app, trail, Purpose::Link, token).await?;
+    let _share = app.admission.share(&grant.tenant).map_err(|fault| Problem::from_fault(&fault))?;
     let port = grant.port.ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "forged", "This link names no port."))?;
     let cx = grant.context(trail.request());
     let base = format!("/l/{token}");
