@@ -81,6 +81,9 @@ impl Problem {
     fn from_fault(fault: &Fault) -> Self {
         match fault.code() {
             ErrorCode::NotFound => Self::gone(),
+            ErrorCode::Unauthenticated => {
+                Self::new(StatusCode::FORBIDDEN, "revoked", "The API key that this link was made with was revoked. Ask for a new link.")
+            }
             ErrorCode::ResourceExhausted => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", fault.message()),
             ErrorCode::Unavailable => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", fault.message()),
             _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", fault.message()),
@@ -151,6 +154,10 @@ async fn open(app: &App, trail: &Trail, purpose: Purpose, token: &str) -> Result
     let cx: OpContext = grant.context(trail.request());
     trail.identity(&cx.identity);
     trail.session(&grant.session);
+    app.control.check_not_revoked(&grant.tenant, &grant.key).await.map_err(|fault| {
+        trail.fault(&fault);
+        Problem::from_fault(&fault)
+    })?;
     let view = app.control.session(&cx, &grant.session).await.map_err(|fault| {
         trail.fault(&fault);
         Problem::from_fault(&fault)
