@@ -79,6 +79,8 @@ pub struct Timeouts {
     pub body: Duration,
     /// Any API call that is not a command. Default 120 s.
     pub call: Duration,
+    /// Clearing a session away before its deletion is answered all the same. Default 5 s.
+    pub delete: Duration,
     /// Reaching a port inside a session. Default 10 s.
     pub link_connect: Duration,
     /// From a request over a link to the head of its answer. Default 300 s.
@@ -98,6 +100,7 @@ impl Default for Timeouts {
             idle: Duration::from_secs(90),
             body: Duration::from_secs(60),
             call: Duration::from_secs(120),
+            delete: Duration::from_secs(5),
             link_connect: Duration::from_secs(10),
             link_answer: Duration::from_secs(300),
             link_life: Duration::from_secs(24 * 3600),
