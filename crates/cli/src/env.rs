@@ -143,6 +143,7 @@ mod tests {
              export AGB_API_KEY=akm-1\n\
              export SSL_CERT_FILE='/data dir/it'\\''s.pem'\n\
              export REQUESTS_CA_BUNDLE='/data dir/it'\\''s.pem'\n\
+             export CURL_CA_BUNDLE='/data dir/it'\\''s.pem'\n\
              export NODE_EXTRA_CA_CERTS='/data dir/it'\\''s.pem'"
         );
         assert_eq!(changes.warnings, [""; 0]);

@@ -12,6 +12,7 @@ use clap::Args;
 use control::{Control, ControlConfig, Parts};
 use data_dir::{DataDir, write_private};
 use gateway::{GatewayConfig, GatewayError};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use runtime::native::Native;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::sqlite::SqliteStore;
 use system::{SystemClock, SystemEntropy};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits};
 use url::Url;
 
@@ -92,6 +93,7 @@ pub(crate) fn run(args: &ServeArgs, data_dir: &Path) -> Result<(), Failure> {
     refuse_root()?;
     let data = DataDir::open(data_dir)?;
     let _log = logging::start(&data.file("logs"), &args.log)?;
+    raise_file_limit();
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 16);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -156,16 +158,24 @@ async fn serve(data_dir: &Path, data: &DataDir, args: &ServeArgs) -> Result<(), 
     banner::ready(&file, data_dir, started.elapsed());
 
     let stop = wait_for_stop(gateway.stop_requested())?;
-    let drained = gateway.serve(stop).await;
-    control.drain().await;
+    let at_once = wait_for_second_signal()?;
+    let in_order = async {
+        let drained = gateway.serve(stop).await;
+        control.drain().await;
+        drained.unfinished
+    };
+    let unfinished = tokio::select! {
+        unfinished = in_order => unfinished,
+        // As safe as a crash: the next start takes everything over.
+        () = at_once => 0,
+    };
     let _ = std::fs::remove_file(data.file(SERVER_FILE));
-    banner::stopped(data_dir, drained.unfinished);
+    banner::stopped(data_dir, unfinished);
     Ok(())
 }
 
 /// Ends with the first of Ctrl-C, SIGTERM, or a request by `roadstead down`.
 fn wait_for_stop(down: impl Future<Output = ()> + Send + 'static) -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
-    let catch = |kind| signal(kind).map_err(|error| Failure::new(format!("signals cannot be caught: {error}")));
     let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {
@@ -174,6 +184,32 @@ fn wait_for_stop(down: impl Future<Output = ()> + Send + 'static) -> Result<impl
             () = down => {}
         }
     })
+}
+
+/// Ends with the second Ctrl-C or SIGTERM, of whoever does not want to wait for running requests.
+fn wait_for_second_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
+    Ok(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+    })
+}
+
+fn catch(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::new(format!("signals cannot be caught: {error}")))
+}
+
+/// Lets the server have as many files open as the system allows: every connection and every tunnel is one, and the usual
+/// soft limit of 1,024 is far below what the front door takes in.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit on open files could not be raised");
+    }
 }
 
 async fn open_store(data: &DataDir) -> Result<Arc<SqliteStore>, Failure> {

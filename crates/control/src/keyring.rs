@@ -35,6 +35,7 @@ pub(crate) struct Keyring {
 #[derive(Debug, Default)]
 struct Good {
     by_hash: HashMap<[u8; 32], (Identity, Timestamp)>,
+    by_id: HashMap<KeyId, Timestamp>,
     /// Counts revocations, so that a look-up which one overtook is not remembered.
     generation: u64,
 }
@@ -72,6 +73,31 @@ impl Keyring {
             good.by_hash.insert(hash, (identity.clone(), now));
         }
         Ok(identity)
+    }
+
+    /// Refuses what was handed out in the name of a key that has been revoked since.
+    pub(crate) async fn check_not_revoked(&self, tenant: &TenantId, id: &KeyId) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let generation = {
+            let good = self.good();
+            match good.by_id.get(id) {
+                Some(since) if time::between(*since, now) < self.recheck => return Ok(()),
+                _ => good.generation,
+            }
+        };
+        let rows = self.store.keys(Some(tenant)).await.map_err(|e| fault::store("checking the API key", e))?;
+        if !rows.iter().any(|row| row.id == *id && row.revoked_at.is_none()) {
+            self.good().by_id.remove(id);
+            return Err(unauthenticated("the API key was revoked"));
+        }
+        let mut good = self.good();
+        if good.generation == generation {
+            if good.by_id.len() >= REMEMBERED {
+                good.by_id.clear();
+            }
+            good.by_id.insert(id.clone(), now);
+        }
+        Ok(())
     }
 
     pub(crate) async fn first(&self) -> Result<Option<NewKey>, Fault> {
@@ -133,6 +159,7 @@ impl Keyring {
         let mut good = self.good();
         good.generation += 1;
         good.by_hash.retain(|_, (identity, _)| identity.key != *id);
+        good.by_id.remove(id);
         drop(good);
         tracing::info!(request = %cx.request, key = %id, "API key revoked");
         Ok(())

@@ -33,7 +33,7 @@ use session::{call, create, housekeeping, list, recover, tunnel};
 use std::sync::Arc;
 use std::time::Duration;
 use store::MetadataStore;
-use types::{Clock, Entropy, Fault, ImageManifest, KeyId, Labels, NodeId, SessionId};
+use types::{Clock, Entropy, Fault, ImageManifest, KeyId, Labels, NodeId, SessionId, TenantId};
 
 /// What the engine is built from.
 #[derive(Debug)]
@@ -95,6 +95,12 @@ impl Control {
     /// Who holds this API key. [`types::ErrorCode::Unauthenticated`] when unknown or revoked.
     pub async fn authenticate(&self, key_text: &str) -> Result<Identity, Fault> {
         self.keys.authenticate(key_text).await
+    }
+
+    /// Refuses what was handed out in the name of a key, such as a link, once that key is revoked.
+    /// [`types::ErrorCode::Unauthenticated`] then.
+    pub async fn check_not_revoked(&self, tenant: &TenantId, key: &KeyId) -> Result<(), Fault> {
+        self.keys.check_not_revoked(tenant, key).await
     }
 
     /// Makes the first tenant (`default`) and its admin key when there is no key at all; returns the key's text once.

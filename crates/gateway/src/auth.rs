@@ -1,18 +1,21 @@
 //! From a bearer text to the one who holds it.
 
 use crate::app::App;
+use crate::limits::Share;
 use crate::request::Trail;
 use control::OpContext;
 use types::{ErrorCode, Fault};
 
-/// Checks `Bearer <key>` and names who asks. `None` means the request carried nothing.
-pub(crate) async fn admit(app: &App, trail: &Trail, bearer: Option<&str>) -> Result<OpContext, Fault> {
+/// Checks `Bearer <key>`, names who asks and takes a part of their share, to be kept until the answer is there. `None`
+/// means the request carried nothing.
+pub(crate) async fn admit(app: &App, trail: &Trail, bearer: Option<&str>) -> Result<(OpContext, Share), Fault> {
     let key = bearer.and_then(key_of).ok_or_else(|| {
         Fault::new(ErrorCode::Unauthenticated, "no API key: send `Authorization: Bearer <key>`; `roadstead env` prints a key for SDKs")
     })?;
     let identity = app.control.authenticate(key).await?;
     trail.identity(&identity);
-    Ok(OpContext { identity, request: trail.request().clone() })
+    let share = app.admission.share(&identity.tenant)?;
+    Ok((OpContext { identity, request: trail.request().clone() }, share))
 }
 
 /// The key in `Bearer <key>`; the scheme's case does not matter.

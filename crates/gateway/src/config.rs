@@ -50,11 +50,20 @@ pub struct Limits {
     pub connections: usize,
     /// Requests at once over all listeners; further ones are told to come back. Default 2,048.
     pub requests: usize,
+    /// Requests at once of one tenant; further ones are told to come back. Default 1,536.
+    pub requests_per_tenant: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { tool_body: 24 << 20, body: 1 << 20, bodies_in_flight: 512 << 20, connections: 2048, requests: 2048 }
+        Self {
+            tool_body: 24 << 20,
+            body: 1 << 20,
+            bodies_in_flight: 512 << 20,
+            connections: 2048,
+            requests: 2048,
+            requests_per_tenant: 1536,
+        }
     }
 }
 
@@ -70,6 +79,8 @@ pub struct Timeouts {
     pub body: Duration,
     /// Any API call that is not a command. Default 120 s.
     pub call: Duration,
+    /// Clearing a session away before its deletion is answered all the same. Default 5 s.
+    pub delete: Duration,
     /// Reaching a port inside a session. Default 10 s.
     pub link_connect: Duration,
     /// From a request over a link to the head of its answer. Default 300 s.
@@ -89,6 +100,7 @@ impl Default for Timeouts {
             idle: Duration::from_secs(90),
             body: Duration::from_secs(60),
             call: Duration::from_secs(120),
+            delete: Duration::from_secs(5),
             link_connect: Duration::from_secs(10),
             link_answer: Duration::from_secs(300),
             link_life: Duration::from_secs(24 * 3600),

@@ -4,10 +4,11 @@ use crate::config::Limits;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use types::{ErrorCode, Fault};
+use types::{ErrorCode, Fault, TenantId};
 
 /// Bytes of a body that cost nothing: small requests are bounded by their number.
 const FREE_BYTES: usize = 64 << 10;
@@ -24,6 +25,27 @@ const DISCARD_TIME: Duration = Duration::from_secs(10);
 pub(crate) struct Admission {
     requests: Arc<Semaphore>,
     body_units: Arc<Semaphore>,
+    tenants: Arc<Mutex<HashMap<TenantId, usize>>>,
+    requests_per_tenant: usize,
+}
+
+/// One request's part of its tenant's share, kept until dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    tenants: Arc<Mutex<HashMap<TenantId, usize>>>,
+    tenant: TenantId,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = tenants.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                tenants.remove(&self.tenant);
+            }
+        }
+    }
 }
 
 /// A body that was taken in, and the room it occupies until it is dropped.
@@ -48,7 +70,12 @@ pub(crate) enum BodyError {
 
 impl Admission {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { requests: Arc::new(Semaphore::new(limits.requests)), body_units: Arc::new(Semaphore::new(limits.bodies_in_flight / UNIT)) }
+        Self {
+            requests: Arc::new(Semaphore::new(limits.requests)),
+            body_units: Arc::new(Semaphore::new(limits.bodies_in_flight / UNIT)),
+            tenants: Arc::default(),
+            requests_per_tenant: limits.requests_per_tenant,
+        }
     }
 
     /// A place for one request, kept until dropped.
@@ -56,6 +83,18 @@ impl Admission {
         self.requests.clone().try_acquire_owned().map_err(|_| {
             Fault::new(ErrorCode::ResourceExhausted, "the server has as many requests in work as it takes at once; try again in a moment")
         })
+    }
+
+    /// A place within the share of `tenant`, so that one tenant's waiting calls leave room for the others'.
+    pub(crate) fn share(&self, tenant: &TenantId) -> Result<Share, Fault> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = tenants.entry(tenant.clone()).or_default();
+        if *count >= self.requests_per_tenant {
+            let text = format!("this tenant has {count} requests in work, which is its limit; try again when one has ended");
+            return Err(Fault::new(ErrorCode::ResourceExhausted, text));
+        }
+        *count += 1;
+        Ok(Share { tenants: self.tenants.clone(), tenant: tenant.clone() })
     }
 
     /// Takes a whole body in, at most `limit` bytes within `time`.
@@ -146,6 +185,18 @@ mod tests {
         let body = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
         let error = admission(UNIT).body(body, 10, Duration::from_millis(10)).await.unwrap_err();
         assert!(matches!(error, BodyError::TooSlow { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_tenants_requests_leave_room_for_other_tenants() {
+        let admission = Admission::new(&Limits { requests_per_tenant: 2, ..Limits::default() });
+        let (one, other): (TenantId, TenantId) = ("tenant-one".parse().unwrap(), "tenant-other".parse().unwrap());
+        let taken = [admission.share(&one).unwrap(), admission.share(&one).unwrap()];
+        assert_eq!(admission.share(&one).unwrap_err().code(), ErrorCode::ResourceExhausted);
+        assert!(admission.share(&other).is_ok());
+        drop(taken);
+        assert!(admission.share(&one).is_ok());
+        assert!(admission.tenants.lock().unwrap().is_empty(), "who asks for nothing costs nothing");
     }
 
     #[test]

@@ -81,6 +81,9 @@ impl Problem {
     fn from_fault(fault: &Fault) -> Self {
         match fault.code() {
             ErrorCode::NotFound => Self::gone(),
+            ErrorCode::Unauthenticated => {
+                Self::new(StatusCode::FORBIDDEN, "revoked", "The API key that this link was made with was revoked. Ask for a new link.")
+            }
             ErrorCode::ResourceExhausted => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", fault.message()),
             ErrorCode::Unavailable => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", fault.message()),
             _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", fault.message()),
@@ -129,6 +132,7 @@ async fn answer(app: &Arc<App>, trail: &Trail, request: Request<Body>) -> Result
 async fn port(app: &Arc<App>, trail: &Trail, token: &str, path: &str, request: Request<Body>) -> Result<Response<Body>, Problem> {
     trail.action("link");
     let (grant, _) = open(app, trail, Purpose::Link, token).await?;
+    let _share = app.admission.share(&grant.tenant).map_err(|fault| Problem::from_fault(&fault))?;
     let port = grant.port.ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "forged", "This link names no port."))?;
     let cx = grant.context(trail.request());
     let base = format!("/l/{token}");
@@ -150,6 +154,10 @@ async fn open(app: &App, trail: &Trail, purpose: Purpose, token: &str) -> Result
     let cx: OpContext = grant.context(trail.request());
     trail.identity(&cx.identity);
     trail.session(&grant.session);
+    app.control.check_not_revoked(&grant.tenant, &grant.key).await.map_err(|fault| {
+        trail.fault(&fault);
+        Problem::from_fault(&fault)
+    })?;
     let view = app.control.session(&cx, &grant.session).await.map_err(|fault| {
         trail.fault(&fault);
         Problem::from_fault(&fault)

@@ -69,9 +69,9 @@ pub struct CommandOutput {
     pub exit_code: i32,
     /// Whether the time limit ended it, as far as the service tells.
     pub timed_out: bool,
-    /// Present when there was more standard output than is kept.
+    /// Present when there was more standard output than is kept; a line at the end of `stdout` then says so too.
     pub stdout_cut: Option<Cut>,
-    /// Present when there was more standard error than is kept.
+    /// Present when there was more standard error than is kept, likewise.
     pub stderr_cut: Option<Cut>,
     /// The service's trace of the command, when it keeps one.
     #[serde(rename = "traceId")]
@@ -222,8 +222,12 @@ fn read_output(text: &str) -> Option<CommandOutput> {
     if !((has("exit_code") || has("errorCode")) && (has("stdout") || has("stderr"))) {
         return None;
     }
+    // A service that does not say so is believed to have ended what looks like it.
+    let says_whether_timed_out = has("timed_out");
     let mut output: CommandOutput = serde_json::from_value(value).ok()?;
-    output.timed_out |= output.exit_code == TIMEOUT_EXIT_CODE && output.stderr.contains("timed out");
+    if !says_whether_timed_out {
+        output.timed_out = output.exit_code == TIMEOUT_EXIT_CODE && output.stderr.contains("timed out");
+    }
     Some(output)
 }
 
@@ -238,6 +242,13 @@ mod tests {
         let output = wrapped.unwrap();
         assert_eq!((output.stdout.as_str(), output.exit_code, output.success()), ("a\0b", 3, false));
         assert_eq!(output.stdout_cut, Some(Cut { kept_bytes: 3, total_bytes: 9 }));
+        let timed_out = |extra: &str| {
+            let text = format!(r#"{{"stdout":"","stderr":"timed out after 5 ms","exit_code":124{extra}}}"#);
+            read_output(&text).unwrap().timed_out
+        };
+        assert!(timed_out(""), "a service that does not say");
+        assert!(timed_out(r#","timed_out":true"#));
+        assert!(!timed_out(r#","timed_out":false"#), "the command's own words do not count then");
         assert_eq!(read_output(r#"{"stdout":"","stderr":"no","errorCode":127}"#).unwrap().exit_code, 127);
         for other in ["plain", r#"{"stdout":"only this"}"#, "[1]", r#"{"exit_code":1}"#] {
             assert_eq!(read_output(other), None, "{other}");

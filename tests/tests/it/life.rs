@@ -46,6 +46,30 @@ async fn ctrl_c_leaves_sessions_and_down_ends_them() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_ctrl_c_waits_for_nobody() -> Result<()> {
+    let mut server = Server::start()?;
+    let rpc = Rpc::new(&server)?;
+    let id = rpc.create().await?;
+    let guest = rpc.host_pid(&id).await?;
+    let running = {
+        let (rpc, id) = (rpc.clone(), id.clone());
+        tokio::spawn(async move { rpc.shell(&id, "sleep 8643", 50_000).await })
+    };
+    assert!(wait_until(Duration::from_secs(5), || descendants_of(guest).iter().any(|(_, line)| line == "sleep 8643")));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(server.pid()), Signal::SIGINT)?;
+    // The first one is being obeyed once nobody listens any more.
+    let address = server.fact("endpoint")?.replace("localhost", "127.0.0.1");
+    assert!(wait_until(Duration::from_secs(5), || std::net::TcpStream::connect(&address).is_err()));
+    let second = std::time::Instant::now();
+    assert_eq!(server.signal_and_wait(Signal::SIGINT)?, Some(0));
+    assert!(second.elapsed() < Duration::from_secs(5), "it went on waiting for {:?}", second.elapsed());
+    assert!(running.await?.is_err());
+    server.relaunch()?;
+    assert_eq!(Rpc::new(&server)?.stdout(&id, "echo alive").await?, "alive\n");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_deleted_session_leaves_no_process_cgroup_mount_or_directory() -> Result<()> {
     let server = Server::start()?;

@@ -28,7 +28,7 @@ pub(crate) fn ready(server: &ServerFile, data_dir: &Path, took: Duration) {
 
 /// A signal came.
 pub(crate) fn stopping() {
-    note("Stopping: no new requests, running ones may end.");
+    note("Stopping: no new requests, running ones may end. Ctrl-C again stops at once.");
 }
 
 /// The server has stopped.

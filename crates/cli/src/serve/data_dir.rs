@@ -31,11 +31,7 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Makes the directory when it is missing and takes its lock.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(|error| Failure::new(format!("the data directory {} cannot be made: {error}", path.display())))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| unusable(path, &error))?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -43,7 +39,7 @@ impl DataDir {
             .write(true)
             .mode(0o600)
             .open(path.join("lock"))
-            .map_err(|error| Failure::new(format!("{} cannot be opened: {error}", path.join("lock").display())))?;
+            .map_err(|error| unusable(path, &error))?;
         let mut lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(mut file, _)| {
             let mut pid = String::new();
             let _ = file.read_to_string(&mut pid);
@@ -65,7 +61,7 @@ impl DataDir {
     /// The secret that signs links; made on first use.
     pub(crate) fn secret(&self) -> Result<[u8; 32], Failure> {
         let path = self.file("secret");
-        if let Ok(bytes) = fs::read(&path) {
+        if let Some(bytes) = read_if_there(&path)? {
             return <[u8; 32]>::try_from(bytes.as_slice())
                 .map_err(|_| Failure::new(format!("{} is damaged (it must hold 32 bytes); delete it to have a new one", path.display())));
         }
@@ -78,12 +74,32 @@ impl DataDir {
     /// This server's seat in the database; made on first use.
     pub(crate) fn node(&self) -> Result<NodeId, Failure> {
         let path = self.file("node");
-        if let Ok(text) = fs::read_to_string(&path) {
-            return text.trim().parse().map_err(|error| Failure::new(format!("{} is damaged: {error}", path.display())));
+        if let Some(bytes) = read_if_there(&path)? {
+            return String::from_utf8_lossy(&bytes)
+                .trim()
+                .parse()
+                .map_err(|error| Failure::new(format!("{} is damaged: {error}", path.display())));
         }
         let node = NodeId::generate(&SystemEntropy);
         write_private(&path, node.as_str().as_bytes())?;
         Ok(node)
+    }
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!(
+        "the data directory {} cannot be used: {error}; it must belong to the user that runs the server, or choose another with --data-dir",
+        path.display()
+    ))
+}
+
+/// A file's content; `None` only when there is no such file. One that cannot be read is not made anew: the sessions of
+/// an earlier start would be taken for a stranger's.
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io("reading", path, &error)),
     }
 }
 
@@ -99,4 +115,44 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> 
         .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&fresh, path));
     written.map_err(|error| Failure::io("writing", path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TempDir;
+
+    #[test]
+    fn what_cannot_be_read_is_never_made_anew() {
+        let dir = TempDir::new();
+        let data = DataDir::open(dir.path()).unwrap();
+        let (node, secret) = (data.node().unwrap(), data.secret().unwrap());
+        assert_eq!((data.node().unwrap(), data.secret().unwrap()), (node, secret), "kept");
+        for name in ["node", "secret"] {
+            // A directory in its place cannot be read, whoever asks.
+            fs::remove_file(data.file(name)).unwrap();
+            fs::create_dir(data.file(name)).unwrap();
+            let failure = if name == "node" { data.node().unwrap_err() } else { data.secret().unwrap_err() };
+            assert!(failure.to_string().contains("reading"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn one_server_at_a_time() {
+        let dir = TempDir::new();
+        let first = DataDir::open(dir.path()).unwrap();
+        let refusal = DataDir::open(dir.path()).unwrap_err().to_string();
+        assert!(refusal.contains(&std::process::id().to_string()) && refusal.contains("--data-dir"), "{refusal}");
+        drop(first);
+        DataDir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_a_directory_is_named_with_what_to_do() {
+        let dir = TempDir::new();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let refusal = DataDir::open(&file.join("data")).unwrap_err().to_string();
+        assert!(refusal.contains("file/data") && refusal.contains("--data-dir"), "{refusal}");
+    }
 }

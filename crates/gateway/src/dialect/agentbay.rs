@@ -71,7 +71,7 @@ async fn handle(app: &App, trail: &Trail, request: Request<Body>) -> Result<Answ
 
     let header = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let admitted = auth::admit(app, trail, params.text("Authorization").or(header)).await;
-    let cx = admitted.map_err(|fault| note(trail, &fault, Subject::Other))?;
+    let (cx, _share) = admitted.map_err(|fault| note(trail, &fault, Subject::Other))?;
     actions::run(&actions::Call { app, trail, cx: &cx, params: &params }, &action).await
 }
 

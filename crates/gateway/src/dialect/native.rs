@@ -8,6 +8,7 @@ mod wire;
 use crate::app::App;
 use crate::auth;
 use crate::front::Dialect;
+use crate::limits::Share;
 use crate::request::Trail;
 use axum::Router;
 use axum::body::Body;
@@ -62,6 +63,7 @@ struct Caller {
     app: Arc<App>,
     trail: Arc<Trail>,
     cx: OpContext,
+    _share: Share,
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -72,7 +74,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         let trail = parts.extensions.get::<Arc<Trail>>().expect("put there by serve").clone();
         let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         match auth::admit(&app, &trail, bearer).await {
-            Ok(cx) => Ok(Self { app, trail, cx }),
+            Ok((cx, share)) => Ok(Self { app, trail, cx, _share: share }),
             Err(fault) => {
                 trail.fault(&fault);
                 Err(Problem::from_fault(&fault))

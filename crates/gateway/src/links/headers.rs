@@ -30,6 +30,9 @@ const OURS: [HeaderName; 7] = [
     HeaderName::from_static("x-forwarded-prefix"),
 ];
 
+/// Headers of an answer that would act on all links, or on the whole host.
+const WHOLE_ORIGIN: [&str; 4] = ["service-worker-allowed", "clear-site-data", "strict-transport-security", "alt-svc"];
+
 /// The protocol a request wants to switch to, such as `websocket`.
 pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let wanted = connection_words(headers).iter().any(|word| word == "upgrade");
@@ -90,14 +93,18 @@ impl Hop<'_> {
     /// An answer's headers as the browser is to see them.
     pub(super) fn response(self, from: &HeaderMap) -> HeaderMap {
         let mut to = end_to_end(from);
-        to.remove("service-worker-allowed");
+        for name in WHOLE_ORIGIN {
+            to.remove(name);
+        }
         let cookies: Vec<_> = to.get_all(header::SET_COOKIE).iter().filter(|cookie| !cookie.to_str().is_ok_and(is_ours)).cloned().collect();
         to.remove(header::SET_COOKIE);
         for cookie in cookies {
             to.append(header::SET_COOKIE, cookie);
         }
         if let Some(location) = to.get(header::LOCATION).and_then(|text| text.to_str().ok()) {
-            let path = location.strip_prefix(self.inside().as_str()).unwrap_or(location);
+            let is_link = |path: &&str| path.starts_with("/l/") || path.starts_with("/r/");
+            let from_outside = location.strip_prefix(self.outside).filter(|path| !is_link(path));
+            let path = location.strip_prefix(self.inside().as_str()).or(from_outside).unwrap_or(location);
             let is_path = path.is_empty() || path.starts_with('/') && !path.starts_with("//");
             if is_path && !path.starts_with(self.base) {
                 let path = if path.is_empty() { "/" } else { path };
@@ -135,6 +142,10 @@ fn end_to_end(from: &HeaderMap) -> HeaderMap {
     let mut to = from.clone();
     for word in connection_words(from) {
         to.remove(word);
+    }
+    if from.contains_key(header::TRANSFER_ENCODING) {
+        // Chunks decided where the body ended, whatever length was announced beside them.
+        to.remove(header::CONTENT_LENGTH);
     }
     for name in &HOP_BY_HOP {
         to.remove(name);
@@ -224,6 +235,11 @@ mod tests {
         assert_eq!(location("http://localhost:30100/login?a"), "/l/t.s/login?a");
         assert_eq!(location("http://localhost:30100"), "/l/t.s/");
         assert_eq!(location("http://localhost:301000/x"), "http://localhost:301000/x");
+        assert_eq!(location("https://localhost:8444/login"), "/l/t.s/login", "made from what we said about the outside");
+        for link in ["https://localhost:8444/l/t.s/login", "https://localhost:8444/l/other.s/"] {
+            assert_eq!(location(link), link, "a link already");
+        }
+        assert_eq!(location("https://localhost:84440/login"), "https://localhost:84440/login");
         assert_eq!(location("https://example.org/"), "https://example.org/");
         assert_eq!(location("//example.org/"), "//example.org/");
         assert_eq!(location("page"), "page");
@@ -232,6 +248,21 @@ mod tests {
             HOP.response(&map(&[("set-cookie", "roadstead_link=x"), ("service-worker-allowed", "/"), ("transfer-encoding", "chunked")]));
         assert_eq!((said(&to, "set-cookie"), said(&to, "service-worker-allowed"), said(&to, "transfer-encoding")), Default::default());
         assert_eq!(said(&to, "referrer-policy"), "same-origin");
+
+        let host_wide = [("clear-site-data", "*"), ("strict-transport-security", "max-age=1"), ("alt-svc", "h3"), ("x-own", "1")];
+        let to = HOP.response(&map(&host_wide));
+        for (name, _) in host_wide {
+            assert_eq!(said(&to, name).is_empty(), name != "x-own", "{name}");
+        }
+    }
+
+    #[test]
+    fn chunks_beat_an_announced_length_both_ways() {
+        let both = map(&[("transfer-encoding", "chunked"), ("content-length", "3")]);
+        for to in [HOP.request(&both), HOP.response(&both)] {
+            assert_eq!((said(&to, "transfer-encoding"), said(&to, "content-length")), Default::default());
+        }
+        assert_eq!(said(&HOP.request(&map(&[("content-length", "3")])), "content-length"), "3");
     }
 
     #[test]

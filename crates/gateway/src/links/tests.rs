@@ -3,7 +3,7 @@
 use super::*;
 use crate::front;
 use crate::testing::{World, context, told};
-use control::CreateSession;
+use control::{CreateSession, NewKeyRequest};
 use std::time::Duration;
 
 impl World {
@@ -63,6 +63,22 @@ async fn an_expired_link_and_a_link_used_as_a_page_are_refused() {
     assert!(status == 403 && page.contains("expired"), "{page}");
     let (_, _, token) = world.linked(30100, HOUR).await;
     assert_eq!(world.visit(&format!("/r/{token}"), "").await.0, 403);
+}
+
+#[tokio::test]
+async fn links_and_pages_end_with_the_key_that_made_them() {
+    let world = World::new().await;
+    let admin = OpContext { identity: world.app.control.authenticate(&world.key).await.unwrap(), ..context() };
+    let request = NewKeyRequest { tenant: None, name: "for a while".into(), admin: false };
+    let made = world.app.control.create_key(&admin, request).await.unwrap();
+    let cx = OpContext { identity: world.app.control.authenticate(&made.text).await.unwrap(), ..context() };
+    let view = world.app.control.create_session(&cx, CreateSession::default()).await.unwrap();
+    let grant = Grant::page(&cx, &view, world.app.clock.now(), HOUR);
+    let path = page_url(&world.app, &grant).strip_prefix("https://localhost:8444").unwrap().to_owned();
+    assert_eq!(world.visit(&path, "").await.0, 200);
+    world.app.control.revoke_key(&admin, &made.info.id).await.unwrap();
+    let (status, page) = world.visit(&path, "").await;
+    assert!(status == 403 && page.contains("revoked"), "{page}");
 }
 
 #[tokio::test]

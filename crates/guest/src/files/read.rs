@@ -27,13 +27,14 @@ pub fn read_file(user: SandboxUser, args: &ReadFileArgs) -> Result<ReadFileResul
             Ok(ReadFileResult { content: STANDARD.encode(bytes), size })
         }
         ContentFormat::Text => {
-            // A character begins at most three bytes before a byte of it, and ends at most three after its first.
+            // A character begins at most three bytes before its last, and whether a sequence is one is seen at most three
+            // bytes after its first.
             let before = start.min(MAX_CHARACTER - 1);
             let after = if (1..=MAX_READ_BYTES).contains(&args.length) { MAX_CHARACTER - 1 } else { 0 };
             let (bytes, size) = read_range(&path, start - before, end.saturating_add(after), MAX_READ_BYTES + before + after)?;
             let skip = (before as usize).min(bytes.len());
             let wanted = usize::try_from(end - start).unwrap_or(usize::MAX);
-            Ok(ReadFileResult { content: characters_beginning_in(&bytes, skip, skip.saturating_add(wanted)), size })
+            Ok(ReadFileResult { content: characters_ending_in(&bytes, skip, skip.saturating_add(wanted)), size })
         }
     }
 }
@@ -78,9 +79,10 @@ pub(super) fn read_range(path: &Path, start: u64, end: u64, limit: u64) -> Resul
     Ok((bytes, metadata.len()))
 }
 
-/// The text of `bytes[from..to]`, where a character belongs to the range in which its first byte lies. Each malformed
-/// sequence counts as one character, U+FFFD, exactly as if the whole were decoded at once.
-fn characters_beginning_in(bytes: &[u8], from: usize, to: usize) -> String {
+/// The text of `bytes[from..to]`, where a character belongs to the range in which its last byte lies: so the last range of
+/// a file, however short, is never empty, which some clients cannot tell from a missing answer. Each malformed sequence
+/// counts as one character, U+FFFD, exactly as if the whole were decoded at once.
+fn characters_ending_in(bytes: &[u8], from: usize, to: usize) -> String {
     let (from, to) = (from.min(bytes.len()), to.min(bytes.len()));
     // Decoding can begin at any byte that is not the inside of a character.
     let lowest = from.saturating_sub(MAX_CHARACTER as usize - 1);
@@ -90,13 +92,13 @@ fn characters_beginning_in(bytes: &[u8], from: usize, to: usize) -> String {
     let mut text = String::with_capacity(to - from);
     for chunk in bytes[position..].utf8_chunks() {
         let valid = chunk.valid();
-        let cut = |at: usize| ceil_char_boundary(valid, at.saturating_sub(position));
+        let cut = |at: usize| floor_char_boundary(valid, at.saturating_sub(position));
         text.push_str(&valid[cut(from)..cut(to)]);
         position += valid.len();
-        if !chunk.invalid().is_empty() && (from..to).contains(&position) {
+        position += chunk.invalid().len();
+        if !chunk.invalid().is_empty() && (from..to).contains(&(position - 1)) {
             text.push(char::REPLACEMENT_CHARACTER);
         }
-        position += chunk.invalid().len();
         if position >= to {
             break;
         }
@@ -104,9 +106,9 @@ fn characters_beginning_in(bytes: &[u8], from: usize, to: usize) -> String {
     text
 }
 
-/// The first character boundary at or after `at`.
-fn ceil_char_boundary(text: &str, at: usize) -> usize {
-    (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
+/// The last character boundary at or before `at`.
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -137,6 +139,8 @@ mod tests {
             for step in 1..=sample.len().max(1) as u64 {
                 let joined: String = (0..sample.len() as u64).step_by(step as usize).map(|offset| read(offset, step)).collect();
                 assert_eq!(joined, whole, "{sample:x?} in steps of {step}");
+                let last = (sample.len() as u64).saturating_sub(1) / step * step;
+                assert!(sample.is_empty() || !read(last, step).is_empty(), "the last range of {sample:x?} in steps of {step}");
             }
             assert_eq!(read(1000, 5), "");
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::front;
 use crate::testing::{World, told};
+use runtime::sim::SimOp;
 use serde_json::{Value, json};
 
 impl World {
@@ -75,6 +76,20 @@ async fn a_session_lives_and_ends_as_sdks_see_it() {
     let other = world.session(&[]).await;
     world.ok("ReleaseMcpSession", &[("SessionId", &other)]).await;
     world.refused("GetSession", &[("SessionId", &other)], 400, "InvalidMcpSession.NotFound").await;
+}
+
+#[tokio::test]
+async fn a_deletion_is_answered_when_nothing_is_left() {
+    let world = World::new().await;
+    let id = world.session(&[]).await;
+    let held = world.runtime.hold(SimOp::Destroy).await;
+    let one = [("SessionId", id.as_str())];
+    let mut deletion = std::pin::pin!(world.ok("DeleteSessionAsync", &one));
+    let early = tokio::time::timeout(std::time::Duration::from_millis(100), deletion.as_mut()).await;
+    assert!(early.is_err() && world.runtime.alive().len() == 1, "answered while the sandbox was there");
+    drop(held);
+    deletion.await;
+    assert_eq!(world.runtime.alive(), []);
 }
 
 #[tokio::test]

@@ -26,6 +26,16 @@ pub(super) struct Normal {
     pub(super) time_limit: Option<Duration>,
 }
 
+impl Normal {
+    /// The same without the texts that may be long, for who only speaks of the call.
+    pub(super) fn without_content(&self) -> Self {
+        const SHORT: usize = 8 << 10;
+        let short = |value: &Value| value.as_str().is_some_and(|text| text.len() <= SHORT);
+        let named = self.arguments.as_object().into_iter().flatten().filter(|(_, value)| short(value));
+        Self { arguments: named.map(|(name, value)| (name.clone(), value.clone())).collect(), time_limit: self.time_limit }
+    }
+}
+
 /// Reads `Args` for the tool `name`. What is wrong with a single argument is the guest's to say.
 pub(super) fn normalise(name: &str, args: Option<&str>) -> Result<Normal, Refusal> {
     let mut args: Map<String, Value> = match args {
@@ -123,6 +133,13 @@ mod tests {
             assert!(error.message().starts_with("Args "), "{}", error.message());
         }
         assert_eq!(normalise("get_metrics", None).unwrap().arguments, json!({}));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_call_is_small() {
+        let args = json!({"path": "/p", "content": "x".repeat(1 << 20), "edits": [{"oldText": "a"}]}).to_string();
+        let kept = normalise("write_file", Some(&args)).unwrap().without_content();
+        assert_eq!(kept.arguments, json!({"path": "/p"}));
     }
 
     #[test]

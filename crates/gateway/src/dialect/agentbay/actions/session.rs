@@ -42,9 +42,21 @@ pub(super) async fn get_labels(call: &Call<'_>) -> Result<Answer, Refusal> {
     Ok(encode::labels(&view(call).await?))
 }
 
-pub(super) async fn delete(call: &Call<'_>, wait: bool) -> Result<Answer, Refusal> {
+pub(super) async fn release(call: &Call<'_>) -> Result<Answer, Refusal> {
     let id = call.session_id()?;
-    call.ask_soon(Subject::Session, call.app.control.delete_session(call.cx, &id, wait)).await?;
+    call.ask_soon(Subject::Session, call.app.control.delete_session(call.cx, &id, true)).await?;
+    Ok(Answer::empty())
+}
+
+/// `DeleteSessionAsync`. Who asks next hears that the session is not found, and SDKs tell their users then that it is
+/// gone; so the answer waits for that to be true, unless it takes long.
+pub(super) async fn delete(call: &Call<'_>) -> Result<Answer, Refusal> {
+    let id = call.session_id()?;
+    let gone = call.ask_soon(Subject::Session, call.app.control.delete_session(call.cx, &id, true));
+    match tokio::time::timeout(call.app.timeouts.delete, gone).await {
+        Ok(ended) => ended?,
+        Err(_) => tracing::info!(request = %call.cx.request, session = %id, "the session is still being cleared away"),
+    }
     Ok(Answer::empty())
 }
 

@@ -26,7 +26,9 @@ pub(super) async fn call(call: &Call<'_>) -> Result<Answer, Refusal> {
     let normal = tools::normalise(name, call.params.text("Args"))?;
     let view = call.ask_soon(Subject::Session, call.app.control.session(call.cx, &id)).await?;
 
-    let wanted = ToolCall { name: name.to_owned(), arguments: normal.arguments.clone(), user: SandboxUser::default() };
+    // File content is megabytes long: it is handed on, not kept.
+    let (said, arguments) = (normal.without_content(), normal.arguments);
+    let wanted = ToolCall { name: name.to_owned(), arguments, user: SandboxUser::default() };
     let work = async {
         match call.app.control.call_tool(call.cx, &id, wanted).await {
             Err(fault) if is_no_such_tool(name, &fault) => Ok(Err(ToolError::new(ToolErrorCode::UnknownTool, fault.message()))),
@@ -34,9 +36,9 @@ pub(super) async fn call(call: &Call<'_>) -> Result<Answer, Refusal> {
         }
     };
     // A command ends by its own limit; the engine gets time to say so.
-    let limit = normal.time_limit.unwrap_or_default() + call.app.timeouts.call;
+    let limit = said.time_limit.unwrap_or_default() + call.app.timeouts.call;
     let outcome = call.ask(Subject::Session, limit, work).await?;
-    let context = Context { form: version::shell_form(&view.client), request: call.trail.request(), call: &normal };
+    let context = Context { form: version::shell_form(&view.client), request: call.trail.request(), call: &said };
     let text = tools::render(name, outcome, context).map_err(|error| {
         let fault = Fault::internal(&format!("reading the result of tool {name}"), error);
         note(call.trail, &fault, Subject::Session)

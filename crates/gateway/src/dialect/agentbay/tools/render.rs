@@ -74,8 +74,7 @@ fn shell(mut result: ShellResult, context: Context<'_>) -> ToolText {
                 let said = format!("timed out after {limit} ms; everything the command started was killed\n");
                 push_line(&mut result.stderr, &said);
             }
-            let trace = context.request.as_str();
-            json!({"stdout": result.stdout, "stderr": result.stderr, "exit_code": result.exit_code, "traceId": trace}).to_string()
+            wrapped(&result, context.request).to_string()
         }
         ShellForm::Plain if result.timed_out => {
             format!("Execution failed. Error code:-1 Error message: [timeout] after {limit} ms; everything the command started was killed")
@@ -87,6 +86,18 @@ fn shell(mut result: ShellResult, context: Context<'_>) -> ToolText {
         ShellForm::Plain => result.stdout,
     };
     ToolText { text, is_error }
+}
+
+/// The JSON form. The vendor's SDKs read the first four keys and pass over the others.
+fn wrapped(result: &ShellResult, request: &RequestId) -> Value {
+    let ShellResult { stdout, stderr, exit_code, timed_out, .. } = result;
+    let mut text = json!({"stdout": stdout, "stderr": stderr, "exit_code": exit_code, "traceId": request.as_str(), "timed_out": timed_out});
+    for (name, cut) in [("stdout_cut", result.stdout_cut), ("stderr_cut", result.stderr_cut)] {
+        if let Some(Cut { kept_bytes, total_bytes }) = cut {
+            text[name] = json!({"kept_bytes": kept_bytes, "total_bytes": total_bytes});
+        }
+    }
+    text
 }
 
 fn mark_cut(stream: &mut String, cut: Option<Cut>) {

@@ -21,23 +21,30 @@ fn a_commands_result_is_wrapped_for_new_sdks() {
     };
     check(
         json!({"stdout": "a\0\u{1}b", "stderr": "", "exit_code": 0}),
-        json!({"stdout": "a\0\u{1}b", "stderr": "", "exit_code": 0, "traceId": "req-7"}),
+        json!({"stdout": "a\0\u{1}b", "stderr": "", "exit_code": 0, "traceId": "req-7", "timed_out": false}),
         false,
     );
     check(
         json!({"stdout": "", "stderr": "sh: 1: x: not found\n", "exit_code": 127}),
-        json!({"stdout": "", "stderr": "sh: 1: x: not found\n", "exit_code": 127, "traceId": "req-7"}),
+        json!({"stdout": "", "stderr": "sh: 1: x: not found\n", "exit_code": 127, "traceId": "req-7", "timed_out": false}),
         true,
     );
     let killed = "half\ntimed out after 1500 ms; everything the command started was killed\n";
     check(
         json!({"stdout": "", "stderr": "half", "exit_code": 124, "timed_out": true}),
-        json!({"stdout": "", "stderr": killed, "exit_code": 124, "traceId": "req-7"}),
+        json!({"stdout": "", "stderr": killed, "exit_code": 124, "traceId": "req-7", "timed_out": true}),
         true,
     );
     check(
         json!({"stdout": "yyy", "stderr": "", "exit_code": 0, "stdout_cut": {"kept_bytes": 3, "total_bytes": 9}}),
-        json!({"stdout": "yyy\n[roadstead: output cut after 3 of 9 bytes]\n", "stderr": "", "exit_code": 0, "traceId": "req-7"}),
+        json!({
+            "stdout": "yyy\n[roadstead: output cut after 3 of 9 bytes]\n",
+            "stderr": "",
+            "exit_code": 0,
+            "traceId": "req-7",
+            "timed_out": false,
+            "stdout_cut": {"kept_bytes": 3, "total_bytes": 9},
+        }),
         false,
     );
 }
