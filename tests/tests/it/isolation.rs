@@ -55,8 +55,13 @@ async fn commands_run_as_the_user_without_any_capability() -> Result<()> {
     let id = rpc.create().await?;
     rpc.stdout(&id, "sleep 7531 >/dev/null 2>&1 &").await?;
     let guest = rpc.host_pid(&id).await?;
-    let (pid, _) =
-        tests::descendants_of(guest).into_iter().find(|(_, line)| line == "sleep 7531").context("the command is not below the guest")?;
+    // The shell may have ended before what it left behind has become `sleep`.
+    let mut found = None;
+    tests::wait_until(std::time::Duration::from_secs(10), || {
+        found = tests::descendants_of(guest).into_iter().find(|(_, line)| line == "sleep 7531");
+        found.is_some()
+    });
+    let (pid, _) = found.context("the command is not below the guest")?;
     let status = ProcStatus::of(pid)?;
     let base = ProcStatus::of(guest)?.uids()[0];
     assert_eq!(status.uids(), vec![base + 1000; 4]);
