@@ -21,6 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listener = StdListener::from(jailer::spawn::take_inherited(GuestBoot::CONTROL_FD)?);
     listener.set_nonblocking(true)?;
 
+    // The sandbox's own root has the guest's rights but not its system calls: it gets no hold of its memory or descriptors.
+    nix::sys::prctl::set_dumpable(false)?;
     // What file tools make is private to nobody, and no group of whoever started us opens a file for them.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     nix::unistd::setgroups(&[])?;

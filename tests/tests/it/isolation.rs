@@ -56,8 +56,13 @@ async fn commands_run_as_the_user_without_any_capability() -> Result<()> {
     let id = rpc.create().await?;
     rpc.stdout(&id, "sleep 7531 >/dev/null 2>&1 &").await?;
     let guest = rpc.host_pid(&id).await?;
-    let (pid, _) =
-        tests::descendants_of(guest).into_iter().find(|(_, line)| line == "sleep 7531").context("the command is not below the guest")?;
+    // The shell may have ended before what it left behind has become `sleep`.
+    let mut found = None;
+    tests::wait_until(std::time::Duration::from_secs(10), || {
+        found = tests::descendants_of(guest).into_iter().find(|(_, line)| line == "sleep 7531");
+        found.is_some()
+    });
+    let (pid, _) = found.context("the command is not below the guest")?;
     let status = ProcStatus::of(pid)?;
     let base = ProcStatus::of(guest)?.uids()[0];
     assert_eq!(status.uids(), vec![base + 1000; 4]);
@@ -90,6 +95,42 @@ async fn limits_are_what_the_configuration_says() -> Result<()> {
 }
 
 #[tokio::test]
+async fn many_small_programs_that_fill_the_memory_do_not_cost_the_session() -> Result<()> {
+    let server = tests::ServerBuilder::default().serve_arg("--memory-mib=64").start()?;
+    let rpc = Rpc::new(&server)?;
+    let id = rpc.create().await?;
+    let guest = rpc.host_pid(&id).await?;
+    // Each is smaller than the guest. They stay, so that the next command may find no room; it gets an answer all the same.
+    rpc.shell(&id, "for i in $(seq 1500); do sleep 60 & done 2>/dev/null; wait", 10_000).await?;
+    rpc.shell(&id, "true", 10_000).await?;
+    assert_eq!(rpc.host_pid(&id).await?, guest);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_guests_own_directory_is_closed_to_the_user_and_a_guest_that_root_stops_hangs_nobody() -> Result<()> {
+    let server = Server::start()?;
+    let rpc = Rpc::new(&server)?;
+    let (one, two) = (rpc.create().await?, rpc.create().await?);
+    for attempt in
+        ["ls /run/roadstead", "cat /run/roadstead/cgroup/cgroup.procs", "echo 1 > /run/roadstead/cgroup/cgroup.kill", "ls /proc/1/fd"]
+    {
+        let output = rpc.shell(&one, attempt, 10_000).await?;
+        assert_ne!(output["exit_code"], 0, "{attempt}: {output}");
+    }
+    let stop =
+        "cd /run/roadstead/cgroup && mkdir stop && (sleep 1; echo 1 > stop/cgroup.procs; echo 1 > stop/cgroup.freeze) >/dev/null 2>&1 &";
+    server.cli_ok(&["session", "exec", &one, "--user", "root", "--", stop])?;
+    let guest = rpc.host_pid(&one).await?;
+    let frozen = || std::fs::read_to_string(format!("/proc/{guest}/cgroup")).is_ok_and(|groups| groups.contains("/stop"));
+    assert!(tests::wait_until(std::time::Duration::from_secs(10), frozen));
+    assert_eq!(rpc.stdout(&two, "echo alive").await?, "alive\n");
+    rpc.ok("ReleaseMcpSession", &[("SessionId", &one)]).await?;
+    assert!(!std::path::Path::new(&format!("/proc/{guest}")).exists());
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_server_has_no_power_of_its_own() -> Result<()> {
     let server = Server::start()?;
     let status = ProcStatus::of(server.pid())?;
@@ -118,6 +159,8 @@ async fn what_only_a_privileged_process_could_do_fails_inside() -> Result<()> {
             "echo 1 > /proc/sys/kernel/sysrq",
             "cat /run/roadstead/control.sock && ls /proc/1/root/proc/1/cwd/../../host",
             "kill -9 1 && kill -0 1 && false",
+            ": <> /proc/1/mem",
+            "ls -l /proc/1/fd",
         ] {
             let output = server.cli(&["session", "exec", &id, "--user", user, "--", attempt])?;
             assert_ne!(output.status.code(), Some(0), "{user}: {attempt}: {output:?}");

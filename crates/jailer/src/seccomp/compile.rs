@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
+/// `RLIMIT_CORE`, whose type differs between C libraries.
+const CORE_LIMIT: u32 = 4;
 
 /// The program that answers as `table` says, `ENOSYS` to every number it does not have, and kills a process that
 /// makes calls of another architecture than `arch`.
@@ -78,7 +80,7 @@ fn answer(verdict: Verdict) -> Vec<sock_filter> {
             // Only a null pointer sets nothing, so both its halves are looked at.
             vec![
                 load(resource),
-                jump(BPF_JEQ, libc::RLIMIT_CORE as u32, 0, 4),
+                jump(BPF_JEQ, CORE_LIMIT, 0, 4),
                 load(limit),
                 jump(BPF_JEQ, 0, 0, 3),
                 load(limit + 4),

@@ -198,7 +198,7 @@ impl Maker {
         // Whatever the starter's own is; written by the starter, it is also the least that the sandbox can set.
         let _ = fs::write(format!("/proc/{}/oom_score_adj", child.pid), "0");
         write_map("uid_map").and_then(|()| write_map("gid_map")).map_err(step("writing the uid map"))?;
-        let control = follow(near.as_fd(), &plan)?;
+        let control = follow(TimeVal::seconds(SETUP_TIMEOUT_S), near.as_fd(), &plan)?;
         Ok((child, control))
     }
 
@@ -259,17 +259,18 @@ impl Drop for ThreadIdentity<'_> {
     }
 }
 
-/// Lets the child go on and hears it out: its control socket, and then silence, which is exec.
-fn follow(child: BorrowedFd<'_>, plan: &[Op]) -> Result<OwnedFd, MakeError> {
+/// Lets the child go on and hears it out, each time at most for `limit`: its control socket, and then silence, which is
+/// exec.
+fn follow(limit: TimeVal, child: BorrowedFd<'_>, plan: &[Op]) -> Result<OwnedFd, MakeError> {
     let talking = step("talking to the first process");
-    socket::setsockopt(&child, sockopt::ReceiveTimeout, &TimeVal::seconds(SETUP_TIMEOUT_S))
+    socket::setsockopt(&child, sockopt::ReceiveTimeout, &limit)
         .map_err(io::Error::from)
         .and_then(|()| fdpass::send(child, b"G", &[]))
         .map_err(talking)?;
     let mut message = Vec::new();
     let mut control = None;
     loop {
-        let (_, mut fds) = fdpass::recv(child, &mut message).map_err(step("waiting for the first process"))?;
+        let (_, mut fds) = fdpass::recv(child, &mut message).map_err(silence).map_err(step("waiting for the first process"))?;
         match (&message[..], fds.pop(), &control) {
             (&[READY], Some(fd), None) => control = Some(fd),
             ([], _, Some(_)) => return control.ok_or(MakeError::Died),
@@ -284,6 +285,14 @@ fn follow(child: BorrowedFd<'_>, plan: &[Op]) -> Result<OwnedFd, MakeError> {
     }
 }
 
+/// Says of a wait that ended without a word what it was; as it comes from the socket it would mean that something ran out.
+fn silence(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, format!("it said nothing for {SETUP_TIMEOUT_S} s")),
+        _ => error,
+    }
+}
+
 /// The lists of pointers that exec wants. They point into `plan`.
 fn exec_pointers(plan: &[Op]) -> (Vec<*const libc::c_char>, Vec<*const libc::c_char>) {
     let list = |texts: &[CString]| texts.iter().map(|text| text.as_ptr()).chain([null()]).collect();
@@ -293,4 +302,16 @@ fn exec_pointers(plan: &[Op]) -> (Vec<*const libc::c_char>, Vec<*const libc::c_c
             _ => None,
         })
         .unwrap_or_else(|| (vec![null()], vec![null()]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_child_is_given_up_and_not_taken_for_a_full_host() {
+        let (near, _far) = socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+        let error = follow(TimeVal::milliseconds(20), near.as_fd(), &[]).unwrap_err();
+        assert_eq!(error.failure(), Failure::Create, "{error}");
+    }
 }
