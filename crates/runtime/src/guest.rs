@@ -12,10 +12,14 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use serde_json::Value;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use types::SandboxId;
 
 /// How often a call is asked for in all when its connection breaks each time.
 const MAX_TRIES: usize = 4;
+/// How long a guest may take for MCP's opening, which costs it nothing: one that is stuck must not keep its session's calls
+/// waiting, and the session alive, for ever.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A connection that has carried this much in one message is replaced: the buffers at both its ends have grown with it
 /// and would otherwise stay as large for the life of the sandbox.
 const LARGE_BYTES: usize = 1 << 20;
@@ -26,6 +30,7 @@ pub struct Guest {
     runtime: Arc<dyn Runtime>,
     sandbox: SandboxId,
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
+    handshake_limit: Duration,
 }
 
 type Link = RunningService<RoleClient, ()>;
@@ -33,7 +38,7 @@ type Link = RunningService<RoleClient, ()>;
 impl Guest {
     /// A guest that is not yet connected.
     pub fn new(runtime: Arc<dyn Runtime>, sandbox: SandboxId) -> Self {
-        Self { runtime, sandbox, link: tokio::sync::Mutex::new(None) }
+        Self { runtime, sandbox, link: tokio::sync::Mutex::new(None), handshake_limit: HANDSHAKE }
     }
 
     /// Calls a tool and waits for its end, however long that takes: the time limit is the tool's own argument. A lost
@@ -53,6 +58,8 @@ impl Guest {
         for _ in 0..MAX_TRIES {
             let link = match self.link().await {
                 Ok(link) => link,
+                // Who is silent once is not asked again: that would be three more waits.
+                Err(Unlinked::Handshake(error @ ServiceError::Timeout { .. })) => return Err(self.io("connecting to the guest", error)),
                 Err(Unlinked::Handshake(error)) => {
                     lost = error;
                     continue;
@@ -85,7 +92,11 @@ impl Guest {
         }
         let open = StreamOpen::Mcp { generation: GENERATION };
         let stream = self.runtime.open_stream(&self.sandbox, &open).await.map_err(Unlinked::Unreachable)?;
-        let service = handshake(stream).await.map_err(|error| {
+        let service = tokio::time::timeout(self.handshake_limit, handshake(stream)).await.map_err(|_| {
+            tracing::warn!(sandbox = %self.sandbox, limit = ?self.handshake_limit, "the guest did not answer the handshake");
+            Unlinked::Handshake(ServiceError::Timeout { timeout: self.handshake_limit })
+        })?;
+        let service = service.map_err(|error| {
             tracing::debug!(sandbox = %self.sandbox, %error, "the guest broke off the handshake");
             Unlinked::Handshake(ServiceError::TransportClosed)
         })?;
@@ -182,6 +193,44 @@ mod tests {
 
     fn call() -> CallMeta {
         serde_json::from_value(json!({ "id": "call-1" })).unwrap()
+    }
+
+    /// A back end whose guests take connections and say nothing.
+    #[derive(Debug, Default)]
+    struct Silent(std::sync::Mutex<Vec<tokio::io::DuplexStream>>);
+
+    #[async_trait::async_trait]
+    impl Runtime for Silent {
+        async fn images(&self) -> Result<Vec<types::ImageManifest>, RuntimeError> {
+            unreachable!()
+        }
+        async fn create(&self, _: crate::SandboxSpec) -> Result<crate::SandboxFacts, RuntimeError> {
+            unreachable!()
+        }
+        async fn destroy(&self, _: &SandboxId) -> Result<(), RuntimeError> {
+            unreachable!()
+        }
+        async fn list(&self) -> Result<Vec<crate::SandboxFacts>, RuntimeError> {
+            unreachable!()
+        }
+        async fn open_stream(&self, _: &SandboxId, _: &StreamOpen) -> Result<ByteStream, RuntimeError> {
+            let (ours, theirs) = tokio::io::duplex(4096);
+            self.0.lock().unwrap().push(theirs);
+            Ok(Box::new(ours))
+        }
+        async fn shutdown(&self) -> Result<(), RuntimeError> {
+            unreachable!()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_says_nothing_is_given_up() {
+        let silent = Arc::new(Silent::default());
+        let guest = Guest::new(silent.clone(), "sb-a234567a234567".parse().unwrap());
+        let guest = Guest { handshake_limit: Duration::from_millis(20), ..guest };
+        let ended = tokio::time::timeout(Duration::from_secs(5), guest.call_tool(&call(), "shell", json!({}))).await;
+        assert!(matches!(ended.expect("it waited on"), Err(RuntimeError::Io { .. })));
+        assert_eq!(silent.0.lock().unwrap().len(), 1, "asked once");
     }
 
     #[test]
