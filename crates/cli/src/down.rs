@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::output;
-use crate::profile::{Environment, Profile, instance_id, starter_socket};
+use crate::profile::{Environment, Profile, SERVER_FILE, instance_id, starter_socket};
 use roadstead_sdk::Error;
 use runtime::{Runtime, native::Native};
 use serde_json::json;
@@ -11,7 +11,7 @@ use std::path::Path;
 pub(crate) async fn run(data_dir: &Path, json: bool, environment: Environment<'_>) -> Result<(), Failure> {
     let told = match Profile::find(data_dir)? {
         // The file of a killed server stays, and its port may be another server's by now.
-        Some(profile) if is_alive(profile.server.pid) => tell_server(&profile, environment).await?,
+        Some(profile) if profile.is_running() => tell_server(&profile, environment).await?,
         _ => None,
     };
     if let Some(ended) = told {
@@ -22,6 +22,8 @@ pub(crate) async fn run(data_dir: &Path, json: bool, environment: Environment<'_
         return say(json, json!({"server": false, "starter": false}), &format!("nothing is running for {}", data_dir.display()));
     }
     end_starter(&socket).await?;
+    // What a killed server left says where one listens; none does. If it may not be removed, `env` warns of it.
+    let _ = std::fs::remove_file(data_dir.join(SERVER_FILE));
     say(json, json!({"server": false, "starter": true}), "no server was running; ended the sandboxes it had left and their starter")
 }
 
@@ -42,27 +44,10 @@ async fn end_starter(socket: &Path) -> Result<(), Failure> {
     native.shutdown().await.map_err(failed)
 }
 
-fn is_alive(pid: u32) -> bool {
-    Path::new("/proc").join(pid.to_string()).exists()
-}
-
 fn say(json: bool, value: serde_json::Value, text: &str) -> Result<(), Failure> {
     if json {
         return output::json(&value);
     }
     output::line(text);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_that_is_gone_is_not_alive() {
-        assert!(is_alive(std::process::id()));
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        child.wait().unwrap();
-        assert!(!is_alive(child.id()));
-    }
 }

@@ -66,6 +66,9 @@ fn changes(profile: &Profile, environment: Environment<'_>) -> Result<Changes, F
         ],
         ..Changes::default()
     };
+    if !profile.is_running() {
+        changes.warnings.push(format!("the server (pid {}) is gone; start it again with `make run` or `roadstead serve`", server.pid));
+    }
     if let Some(region) = set(environment, REGION) {
         changes.unset.push(REGION);
         changes
@@ -124,8 +127,12 @@ mod tests {
     use crate::testing::{TempDir, variables};
 
     fn changed(pairs: &[(&str, &str)]) -> Changes {
+        changed_by_server(std::process::id(), pairs)
+    }
+
+    fn changed_by_server(pid: u32, pairs: &[(&str, &str)]) -> Changes {
         let dir = TempDir::new();
-        let server = serde_json::json!({"instance": "i", "pid": 1, "endpoint": "localhost:8443", "https": "https://localhost:8443",
+        let server = serde_json::json!({"instance": "i", "pid": pid, "endpoint": "localhost:8443", "https": "https://localhost:8443",
             "http": null, "links": "https://localhost:8444", "ca_bundle": "/data dir/it's.pem"});
         std::fs::write(dir.path().join("server.json"), server.to_string()).unwrap();
         std::fs::write(dir.path().join("key"), "akm-1\n").unwrap();
@@ -158,6 +165,15 @@ mod tests {
         };
         check(&[("https_proxy", "http://p")], "localhost,127.0.0.1");
         check(&[("ALL_PROXY", "http://p"), ("NO_PROXY", "internal, localhost")], "internal,localhost,127.0.0.1");
+    }
+
+    #[test]
+    fn a_server_that_is_gone_is_told() {
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let changes = changed_by_server(child.id(), &[]);
+        assert!(changes.warnings[0].contains("is gone") && changes.warnings[0].contains("make run"), "{changes:?}");
+        assert!(!changes.exports.is_empty(), "the settings hold when it is back");
     }
 
     #[test]

@@ -63,6 +63,11 @@ impl Profile {
         Ok(Some(Self { server, data_dir: data_dir.to_owned() }))
     }
 
+    /// Whether its process is there; the file of a killed server stays.
+    pub(crate) fn is_running(&self) -> bool {
+        Path::new("/proc").join(self.server.pid.to_string()).exists()
+    }
+
     /// A client of it.
     pub(crate) fn client(&self, environment: Environment<'_>) -> Result<AgentBay, Failure> {
         let key = self.key(environment)?;

@@ -7,6 +7,7 @@ mod logging;
 mod system;
 
 use crate::failure::Failure;
+use crate::output;
 use crate::profile::{SERVER_FILE, ServerFile, instance_id, starter_socket};
 use clap::Args;
 use control::{Control, ControlConfig, Parts};
@@ -141,6 +142,7 @@ async fn serve(data_dir: &Path, data: &DataDir, args: &ServeArgs) -> Result<(), 
         write_private(&data.file("key"), key.text.as_bytes())?;
     }
 
+    warn_of_missing_image(&control, &args.default_image).await?;
     let gateway = gateway::bind(gateway_config(data, args)?, Arc::clone(&control)).await.map_err(|error| cannot_listen(&error))?;
     let addresses = gateway.addresses().clone();
     let ca_bundle = ca_bundle::write(&data.file("tls/ca.pem"), &data.file("ca-bundle.pem"))?;
@@ -249,6 +251,17 @@ fn gateway_config(data: &DataDir, args: &ServeArgs) -> Result<GatewayConfig, Fai
     })
 }
 
+/// A server without its default image serves, but cannot make the sessions that most clients ask for.
+async fn warn_of_missing_image(control: &Control, default: &ImageId) -> Result<(), Failure> {
+    let images = control.images().await.map_err(|fault| Failure::new(fault.chain()))?;
+    if !images.iter().any(|image| image.id == *default) {
+        output::remark(format!(
+            "image {default}, the default, is not on this host: sessions cannot be made from it; run `roadstead image build {default}`"
+        ));
+    }
+    Ok(())
+}
+
 /// The gateway's words, and the option that changes it.
 fn cannot_listen(error: &GatewayError) -> Failure {
     let option = match error {
@@ -259,7 +272,7 @@ fn cannot_listen(error: &GatewayError) -> Failure {
         },
         _ => "",
     };
-    Failure::new(format!("{error}{option}"))
+    Failure::new(format!("{}{option}", chain(error)))
 }
 
 fn refuse_root() -> Result<(), Failure> {

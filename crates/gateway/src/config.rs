@@ -77,7 +77,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// A whole API request body. Default 60 s.
     pub body: Duration,
-    /// Any API call that is not a command. Default 120 s.
+    /// Any API call that is not a command, and what a command gets beyond its own limit. Default 55 s: official SDKs stop
+    /// listening after 60 s, and are to hear what went wrong.
     pub call: Duration,
     /// Clearing a session away before its deletion is answered all the same. Default 5 s.
     pub delete: Duration,
@@ -99,7 +100,7 @@ impl Default for Timeouts {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(90),
             body: Duration::from_secs(60),
-            call: Duration::from_secs(120),
+            call: Duration::from_secs(55),
             delete: Duration::from_secs(5),
             link_connect: Duration::from_secs(10),
             link_answer: Duration::from_secs(300),
@@ -152,5 +153,17 @@ impl std::fmt::Debug for GatewayConfig {
             .field("limits", &self.limits)
             .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Timeouts;
+    use std::time::Duration;
+
+    #[test]
+    fn clients_hear_of_a_time_out_before_they_stop_listening() {
+        assert!(Timeouts::default().call < Duration::from_secs(60));
+        assert!(Timeouts::default().delete < Timeouts::default().call);
     }
 }

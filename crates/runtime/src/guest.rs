@@ -17,6 +17,9 @@ use types::SandboxId;
 
 /// How often a call is asked for in all when its connection breaks each time.
 const MAX_TRIES: usize = 4;
+/// How long a guest may take for MCP's opening, which costs it nothing: one that is stuck must not keep its session's calls
+/// waiting, and the session alive, for ever.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A connection that has carried this much in one message is replaced: the buffers at both its ends have grown with it
 /// and would otherwise stay as large for the life of the sandbox.
 const LARGE_BYTES: usize = 1 << 20;
@@ -27,18 +30,15 @@ pub struct Guest {
     runtime: Arc<dyn Runtime>,
     sandbox: SandboxId,
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
+    handshake_limit: Duration,
 }
-
-/// How long a guest may take for MCP's opening, in which it does nothing but answer. The kernel may stop it (a sandbox can
-/// freeze itself), so it may also take for ever.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(30);
 
 type Link = RunningService<RoleClient, ()>;
 
 impl Guest {
     /// A guest that is not yet connected.
     pub fn new(runtime: Arc<dyn Runtime>, sandbox: SandboxId) -> Self {
-        Self { runtime, sandbox, link: tokio::sync::Mutex::new(None) }
+        Self { runtime, sandbox, link: tokio::sync::Mutex::new(None), handshake_limit: HANDSHAKE }
     }
 
     /// Calls a tool and waits for its end, however long that takes: the time limit is the tool's own argument. A lost
@@ -58,6 +58,8 @@ impl Guest {
         for _ in 0..MAX_TRIES {
             let link = match self.link().await {
                 Ok(link) => link,
+                // Who is silent once is not asked again: that would be three more waits.
+                Err(Unlinked::Handshake(error @ ServiceError::Timeout { .. })) => return Err(self.io("connecting to the guest", error)),
                 Err(Unlinked::Handshake(error)) => {
                     lost = error;
                     continue;
@@ -90,17 +92,14 @@ impl Guest {
         }
         let open = StreamOpen::Mcp { generation: GENERATION };
         let stream = self.runtime.open_stream(&self.sandbox, &open).await.map_err(Unlinked::Unreachable)?;
-        let service = match tokio::time::timeout(HANDSHAKE_WITHIN, handshake(stream)).await {
-            Ok(Ok(service)) => service,
-            Ok(Err(error)) => {
-                tracing::debug!(sandbox = %self.sandbox, %error, "the guest broke off the handshake");
-                return Err(Unlinked::Handshake(ServiceError::TransportClosed));
-            }
-            Err(_) => {
-                let (doing, source) = ("waiting for the guest's part of the handshake", io::ErrorKind::TimedOut.into());
-                return Err(Unlinked::Unreachable(RuntimeError::Io { id: self.sandbox.clone(), doing, source }));
-            }
-        };
+        let service = tokio::time::timeout(self.handshake_limit, handshake(stream)).await.map_err(|_| {
+            tracing::warn!(sandbox = %self.sandbox, limit = ?self.handshake_limit, "the guest did not answer the handshake");
+            Unlinked::Handshake(ServiceError::Timeout { timeout: self.handshake_limit })
+        })?;
+        let service = service.map_err(|error| {
+            tracing::debug!(sandbox = %self.sandbox, %error, "the guest broke off the handshake");
+            Unlinked::Handshake(ServiceError::TransportClosed)
+        })?;
         let new = Arc::new(service);
         *link = Some(new.clone());
         Ok(new)
@@ -196,6 +195,44 @@ mod tests {
         serde_json::from_value(json!({ "id": "call-1" })).unwrap()
     }
 
+    /// A back end whose guests take connections and say nothing.
+    #[derive(Debug, Default)]
+    struct Silent(std::sync::Mutex<Vec<tokio::io::DuplexStream>>);
+
+    #[async_trait::async_trait]
+    impl Runtime for Silent {
+        async fn images(&self) -> Result<Vec<types::ImageManifest>, RuntimeError> {
+            unreachable!()
+        }
+        async fn create(&self, _: crate::SandboxSpec) -> Result<crate::SandboxFacts, RuntimeError> {
+            unreachable!()
+        }
+        async fn destroy(&self, _: &SandboxId) -> Result<(), RuntimeError> {
+            unreachable!()
+        }
+        async fn list(&self) -> Result<Vec<crate::SandboxFacts>, RuntimeError> {
+            unreachable!()
+        }
+        async fn open_stream(&self, _: &SandboxId, _: &StreamOpen) -> Result<ByteStream, RuntimeError> {
+            let (ours, theirs) = tokio::io::duplex(4096);
+            self.0.lock().unwrap().push(theirs);
+            Ok(Box::new(ours))
+        }
+        async fn shutdown(&self) -> Result<(), RuntimeError> {
+            unreachable!()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_says_nothing_is_given_up() {
+        let silent = Arc::new(Silent::default());
+        let guest = Guest::new(silent.clone(), "sb-a234567a234567".parse().unwrap());
+        let guest = Guest { handshake_limit: Duration::from_millis(20), ..guest };
+        let ended = tokio::time::timeout(Duration::from_secs(5), guest.call_tool(&call(), "shell", json!({}))).await;
+        assert!(matches!(ended.expect("it waited on"), Err(RuntimeError::Io { .. })));
+        assert_eq!(silent.0.lock().unwrap().len(), 1, "asked once");
+    }
+
     #[test]
     fn arguments_that_cannot_be_sent_are_refused_here() {
         let code = |arguments| Request::new(&call(), "t", arguments).err().map(|error| error.code);
@@ -212,42 +249,5 @@ mod tests {
         let error = json!({ "content": [], "isError": true, "structuredContent": { "error": { "code": "busy", "message": "m" } } });
         assert_eq!(decode(error).unwrap_err().code, ToolErrorCode::Busy);
         assert_eq!(decode(json!({ "content": [], "isError": true })).unwrap_err().code, ToolErrorCode::Internal);
-    }
-
-    /// A back end whose guests take a stream and then say nothing.
-    #[derive(Debug)]
-    struct Mute(std::sync::Mutex<Vec<tokio::io::DuplexStream>>);
-
-    #[async_trait::async_trait]
-    impl Runtime for Mute {
-        async fn images(&self) -> Result<Vec<types::ImageManifest>, RuntimeError> {
-            Ok(Vec::new())
-        }
-        async fn create(&self, spec: crate::SandboxSpec) -> Result<crate::SandboxFacts, RuntimeError> {
-            Err(RuntimeError::NoImage(spec.image))
-        }
-        async fn destroy(&self, _: &SandboxId) -> Result<(), RuntimeError> {
-            Ok(())
-        }
-        async fn list(&self) -> Result<Vec<crate::SandboxFacts>, RuntimeError> {
-            Ok(Vec::new())
-        }
-        async fn open_stream(&self, _: &SandboxId, _: &StreamOpen) -> Result<ByteStream, RuntimeError> {
-            let (ours, theirs) = tokio::io::duplex(1 << 16);
-            self.0.lock().unwrap().push(theirs);
-            Ok(Box::new(ours))
-        }
-        async fn shutdown(&self) -> Result<(), RuntimeError> {
-            Ok(())
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_guest_that_never_answers_is_given_up() {
-        let guest = Guest::new(Arc::new(Mute(Default::default())), "sb-mute".parse().unwrap());
-        let (call, args) = (call(), json!({}));
-        let asked = tokio::time::timeout(2 * HANDSHAKE_WITHIN, guest.call_tool(&call, "shell", args)).await;
-        let error = asked.expect("it does not wait for ever").unwrap_err();
-        assert!(matches!(&error, RuntimeError::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut), "{error:?}");
     }
 }

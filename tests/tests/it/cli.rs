@@ -106,7 +106,15 @@ fn what_is_missing_is_said_in_one_line() -> Result<()> {
     // A port in use is named, with a remedy.
     let server = Server::start()?;
     let taken = server.fact("endpoint")?.replace("localhost", "127.0.0.1");
-    let second = tests::ServerBuilder::default().serve_arg("--tls-names=taken.example").start_expecting_failure(&["--listen", &taken])?;
+    let second = tests::ServerBuilder::default().serve_arg("--tls-names=taken.example").start_expecting_failure(&[
+        "--listen",
+        &taken,
+        "--default-image",
+        "absent",
+    ])?;
     assert!(second.contains(&taken) && second.contains("--listen"), "{second}");
+    assert!(second.contains("absent") && second.contains("roadstead image build"), "{second}");
+    let denied = tests::ServerBuilder::default().start_expecting_failure(&["--listen", "192.0.2.1:0"])?;
+    assert!(denied.contains("192.0.2.1") && denied.contains("os error"), "the cause is not told: {denied}");
     Ok(())
 }

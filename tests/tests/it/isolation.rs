@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
-use std::time::Duration;
 use tests::{ProcStatus, Rpc, Server, namespace_inode};
 
 const NAMESPACES: [&str; 7] = ["user", "pid", "mnt", "net", "ipc", "uts", "cgroup"];

@@ -77,6 +77,8 @@ pub(super) async fn exchange(
         return Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "link_timeout", text));
     };
     let mut response = answered.map_err(broken)?;
+    // How the program speaks to us is not how we speak to the browser, which would have to connect anew for each request.
+    *response.version_mut() = http::Version::HTTP_11;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let protocol = headers::upgrade(response.headers());
         let (Some(outside), Some(protocol)) = (upgrade, protocol) else {

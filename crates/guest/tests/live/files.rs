@@ -101,8 +101,8 @@ async fn the_other_tools_do_what_they_say() {
     host.call("write_file", json!({ "path": "a/b/t", "content": "one €\n" })).await.unwrap();
     let edit = json!({ "path": "a/b/t", "edits": [{ "oldText": "one", "newText": "two" }] });
     assert_eq!(host.call("edit_file", edit).await.unwrap()["applied"], true);
-    assert_eq!(host.call("read_file", json!({ "path": "a/b/t", "offset": 5, "length": 2 })).await.unwrap()["content"], "");
-    assert_eq!(host.call("read_file", json!({ "path": "a/b/t", "offset": 4, "length": 1 })).await.unwrap()["content"], "€");
+    assert_eq!(host.call("read_file", json!({ "path": "a/b/t", "offset": 4, "length": 2 })).await.unwrap()["content"], "");
+    assert_eq!(host.call("read_file", json!({ "path": "a/b/t", "offset": 6, "length": 1 })).await.unwrap()["content"], "€");
     let info = host.call("get_file_info", json!({ "path": "a/b/t" })).await.unwrap();
     assert_eq!((&info["size"], &info["path"], &info["mode"]), (&json!(8), &json!("/home/wuying/a/b/t"), &json!(0o644)));
     host.call("move_file", json!({ "source": "a/b/t", "destination": "/tmp/roadstead-guest-moved" })).await.unwrap();

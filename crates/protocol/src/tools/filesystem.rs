@@ -62,7 +62,7 @@ pub struct ReadFileArgs {
     pub format: ContentFormat,
 }
 
-/// Result of `read_file`. In text form a range holds the characters that *begin* in it, so that the texts of
+/// Result of `read_file`. In text form a range holds the characters that *end* in it, so that the texts of
 /// neighbouring ranges can be joined without loss.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ReadFileResult {

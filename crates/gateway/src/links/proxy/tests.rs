@@ -56,6 +56,22 @@ async fn what_does_not_speak_http_is_a_bad_gateway() {
 }
 
 #[tokio::test]
+async fn an_old_program_does_not_make_the_browser_speak_as_it_does() {
+    let app = testing::app().await;
+    let (ours, mut theirs) = tokio::io::duplex(4096);
+    tokio::spawn(async move {
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            asked.push(theirs.read_u8().await.unwrap());
+        }
+        theirs.write_all(b"HTTP/1.0 200 OK\r\nconnection: close\r\n\r\nto the end").await.unwrap();
+    });
+    let response = exchange(&app, ROUTE, Box::new(ours), Request::new(Body::empty())).await.unwrap();
+    assert_eq!((response.version(), response.headers().get("connection")), (http::Version::HTTP_11, None));
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "to the end");
+}
+
+#[tokio::test]
 async fn upgraded_connections_carry_bytes_both_ways() {
     let app = testing::app().await;
     let (ours, mut program) = tokio::io::duplex(4096);
