@@ -4,14 +4,13 @@
 #![forbid(unsafe_code)]
 
 mod crun;
-mod ours;
 mod stats;
 
 use anyhow::{Context, Result, ensure};
 use stats::{Samples, print_table};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use tests::{Bins, Server};
+use tests::{Bins, Rpc, Server};
 
 const WARM_UP: usize = 5;
 
@@ -20,7 +19,9 @@ async fn main() -> Result<()> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(100), |n| n.parse()).context("usage: bench [ROUNDS]")?;
     let bins = Bins::find()?;
     let server = Server::start()?;
-    let ours = ours::Ours::connect(&server).await?;
+    // The client: the AgentBay protocol over TLS with authentication, on a connection opened beforehand.
+    let ours = Rpc::new(&server)?;
+    ours.ok("ListSession", &[("Labels", "{}")]).await?;
     let peer = crun::Crun::prepare(&bins.images.join("linux_latest/rootfs.erofs"))?;
 
     let [mut cold, mut trip, mut delete, mut cycle, mut run_true, mut floor] = std::array::from_fn(|_| Samples::default());
@@ -34,16 +35,16 @@ async fn main() -> Result<()> {
 
         let began = Instant::now();
         let session = ours.create().await?;
-        ours.command(&session, "true").await?;
+        ours.stdout(&session, "true").await?;
         take(&mut cold, began.elapsed());
 
         let second = Instant::now();
-        ours.command(&session, "true").await?;
+        ours.stdout(&session, "true").await?;
         take(&mut trip, second.elapsed());
         let trip_took = second.elapsed();
 
         let third = Instant::now();
-        ours.release(&session).await?;
+        ours.ok("ReleaseMcpSession", &[("SessionId", &session)]).await?;
         take(&mut delete, third.elapsed());
         take(&mut cycle, began.elapsed().saturating_sub(trip_took));
 

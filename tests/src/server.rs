@@ -49,27 +49,16 @@ impl ServerBuilder {
 
     /// Starts both and waits until the server says that it is ready.
     pub fn start(self) -> Result<Server> {
-        let bins = Bins::find()?;
-        let dir = tempfile::Builder::new().prefix("roadstead-test-").tempdir_in("/tmp")?;
-        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755))?;
-        let uid = server_uid();
-        let data = make_data_dir(dir.path(), uid)?;
-        let starter = Starter::start(&bins, &dir.path().join("starter"), &instance_name(), uid, &self.starter_args)?;
+        let Stage { bins, uid, starter, data, dir } = Stage::set(&self.starter_args)?;
         let process = launch(&bins, &data, &starter.socket(), uid, &self.serve_args)?;
         Ok(Server { process, starter, builder: self, bins, uid, dir })
     }
-}
 
-impl ServerBuilder {
     /// Starts a server that is expected not to become ready; returns what it said. `args` override the defaults.
     pub fn start_expecting_failure(mut self, args: &[&str]) -> Result<String> {
         self.serve_args.extend(args.iter().map(|arg| (*arg).to_owned()));
-        let bins = Bins::find()?;
-        let dir = tempfile::Builder::new().prefix("roadstead-test-").tempdir_in("/tmp")?;
-        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755))?;
-        let uid = server_uid();
-        let data = make_data_dir(dir.path(), uid)?;
-        let starter = Starter::start(&bins, &dir.path().join("starter"), &instance_name(), uid, &self.starter_args)?;
+        // The directory first, so that it goes last: the starter's lock lies in it.
+        let Stage { dir: _dir, bins, uid, starter, data } = Stage::set(&self.starter_args)?;
         let output = serve_command(&bins, &data, &starter.socket(), uid, &self.serve_args).stderr(Stdio::piped()).output()?;
         ensure!(!output.status.success(), "the server started all the same");
         Ok(String::from_utf8_lossy(&output.stderr).into_owned())
@@ -194,9 +183,26 @@ impl Drop for Server {
     }
 }
 
-fn server_uid() -> u32 {
-    let euid = nix::unistd::geteuid();
-    if euid.is_root() { TEST_UID } else { euid.as_raw() }
+/// What a server needs before it starts.
+struct Stage {
+    bins: Bins,
+    uid: u32,
+    starter: Starter,
+    data: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl Stage {
+    fn set(starter_args: &[String]) -> Result<Self> {
+        let bins = Bins::find()?;
+        let dir = tempfile::Builder::new().prefix("roadstead-test-").tempdir_in("/tmp")?;
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755))?;
+        let euid = nix::unistd::geteuid();
+        let uid = if euid.is_root() { TEST_UID } else { euid.as_raw() };
+        let data = make_data_dir(dir.path(), uid)?;
+        let starter = Starter::start(&bins, &dir.path().join("starter"), &instance_name(), uid, starter_args)?;
+        Ok(Self { bins, uid, starter, data, dir })
+    }
 }
 
 fn instance_name() -> String {
