@@ -1,10 +1,11 @@
 //! The program, and sandboxes whose way out it serves.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use jailer::fdpass;
 use jailer::net::{NetOptions, SandboxNet, create_with};
@@ -30,12 +31,15 @@ impl Egress {
 
     pub(crate) fn start_as(uid: u32, arguments: &[&str]) -> Self {
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
-        // The shell moves the socket to where the starter puts it.
+        // The program is handed over open, because a checkout may lie where this uid cannot go. The shell moves the socket
+        // to where the starter puts it.
+        let program = File::open(env!("CARGO_BIN_EXE_roadstead-egress")).expect("the program was built");
+        let script = "exec 3<&0 4<&1 0</dev/null 1>/dev/null; exec /proc/self/fd/4 \"$@\"";
         let child = Command::new("sh")
-            .args(["-c", "exec \"$0\" \"$@\" 3<&0 0</dev/null", env!("CARGO_BIN_EXE_roadstead-egress"), "--log-level", "warn"])
+            .args(["-c", script, "sh", "--log-level", "warn"])
             .args(arguments)
             .stdin(theirs)
-            .stdout(Stdio::null())
+            .stdout(program)
             .uid(uid)
             .gid(uid)
             .spawn()
