@@ -22,7 +22,7 @@ use std::time::Duration;
 use store::sqlite::SqliteStore;
 use system::{SystemClock, SystemEntropy};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits};
+use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits, error_chain};
 use url::Url;
 
 /// Serve in the foreground. Each option is also an environment variable
@@ -108,14 +108,10 @@ pub(crate) fn run(args: &ServeArgs, data_dir: &Path) -> Result<(), Failure> {
 pub(crate) fn init(data_dir: &Path) -> Result<(), Failure> {
     refuse_root()?;
     let data = DataDir::open(data_dir)?;
-    let key = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(format!("the asynchronous runtime cannot start: {error}")))?
-        .block_on(async {
-            let store = open_store(&data).await?;
-            control::first_key(store, Arc::new(SystemClock), Arc::new(SystemEntropy)).await.map_err(|fault| Failure::new(fault.chain()))
-        })?;
+    let key = crate::wait_for(async {
+        let store = open_store(&data).await?;
+        control::first_key(store, Arc::new(SystemClock), Arc::new(SystemEntropy)).await.map_err(|fault| Failure::new(fault.chain()))
+    })?;
     if let Some(key) = key {
         crate::output::line(key.text);
     }
@@ -145,7 +141,7 @@ async fn serve(data_dir: &Path, data: &DataDir, args: &ServeArgs) -> Result<(), 
     warn_of_missing_image(&control, &args.default_image).await?;
     let gateway = gateway::bind(gateway_config(data, args)?, Arc::clone(&control)).await.map_err(|error| cannot_listen(&error))?;
     let addresses = gateway.addresses().clone();
-    let ca_bundle = ca_bundle::write(&data.file("tls/ca.pem"), &data.file("ca-bundle.pem"))?;
+    let ca_bundle = ca_bundle::write(&addresses.ca_pem, &data.file("ca-bundle.pem"))?;
     let file = ServerFile {
         instance,
         pid: std::process::id(),
@@ -218,7 +214,7 @@ async fn open_store(data: &DataDir) -> Result<Arc<SqliteStore>, Failure> {
     let path = data.file("roadstead.db");
     let store = SqliteStore::open(&path)
         .await
-        .map_err(|error| Failure::new(format!("the database {} cannot be opened: {}", path.display(), chain(&error))))?;
+        .map_err(|error| Failure::new(format!("the database {} cannot be opened: {}", path.display(), error_chain(&error))))?;
     Ok(Arc::new(store))
 }
 
@@ -272,7 +268,7 @@ fn cannot_listen(error: &GatewayError) -> Failure {
         },
         _ => "",
     };
-    Failure::new(format!("{}{option}", chain(error)))
+    Failure::new(format!("{}{option}", error_chain(error)))
 }
 
 fn refuse_root() -> Result<(), Failure> {
@@ -282,15 +278,4 @@ fn refuse_root() -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-/// An error and all its causes: who starts the server may see them.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(&format!(": {cause}"));
-        next = cause.source();
-    }
-    text
 }

@@ -14,7 +14,7 @@ mod session;
 mod user;
 
 pub use env::{Clock, Entropy};
-pub use error::{ErrorCode, Fault};
+pub use error::{ErrorCode, Fault, error_chain};
 pub use id::{CallId, ImageId, InvalidId, KeyId, NodeId, RequestId, SandboxId, SessionId, TenantId};
 pub use image::{Capability, ImageManifest};
 pub use label::{InvalidLabel, Labels};

@@ -50,18 +50,6 @@ pub(super) async fn destroy(engine: &Engine, sandbox: &SandboxId) -> Result<(), 
             Ok(Err(error)) => error,
             Err(_) => RuntimeError::Unavailable { reason: format!("no answer within {limit:?}") },
         };
-        backoff.pause("destroying a sandbox", &chain(&error)).await?;
+        backoff.pause("destroying a sandbox", &types::error_chain(&error)).await?;
     }
-}
-
-/// The failure and its causes on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

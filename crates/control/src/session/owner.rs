@@ -241,7 +241,7 @@ impl Owner {
                     return Ok(Some(Event::Fenced));
                 }
                 Err(error) => {
-                    let why = cleanup::chain(&error);
+                    let why = types::error_chain(&error);
                     self.tell_deleter(Err(fault::store("deleting the session", error)));
                     backoff.pause(doing, &why).await?;
                 }
