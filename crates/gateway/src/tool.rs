@@ -13,7 +13,6 @@ pub(crate) use render::ToolText;
 
 use crate::app::App;
 use crate::request::Trail;
-use arguments::Normal;
 use control::{OpContext, ToolCall};
 use protocol::{ToolError, ToolErrorCode};
 use render::Context;

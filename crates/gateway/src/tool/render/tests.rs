@@ -117,7 +117,7 @@ fn failures_are_their_message_and_nothing_unexpected_passes_for_a_result() {
     let got = text_of("read_file", r#"{"path":"/p"}"#, Form::Wrapped, Err(error));
     assert_eq!(got, ToolText { text: "/p does not exist".into(), is_error: true });
 
-    let (request, call) = ("req-7".parse().unwrap(), normalise("shell", None).unwrap());
+    let (request, call) = ("req-7".parse().unwrap(), normalise("shell", serde_json::Map::new()));
     let context = Context { form: Form::Wrapped, request: &request, call: &call };
     assert!(render("shell", Ok(json!({"unexpected": 1})), context).is_err());
 }
