@@ -3,8 +3,9 @@
 // works, a later cell may declare a `const` or `let` anew, and all cells share one global scope.
 
 const inspector = require('node:inspector');
-const vm = require('node:vm');
 const { withImports } = require('./imports');
+
+const PRELUDE = 'await 0; ';
 
 /** Thrown for a cell that was interrupted. */
 class Interrupted extends Error {}
@@ -31,17 +32,20 @@ class Evaluator {
   /** The value of `code`'s last expression; throws what it throws, and Interrupted. `name` is what stacks call it. */
   run(code, name) {
     return new Promise((resolve, reject) => {
-      this.#cell = { reject, firstLine: code.split('\n', 1)[0], name };
+      const cell = { reject, name };
+      this.#cell = cell;
       const request = {
-        expression: `${withImports(code)}\n//# sourceURL=${name}`,
+        // After an `await`, the code has nothing of the kernel's below it on the stack, so that tearing it out of an
+        // endless loop tears nothing else.
+        expression: `${PRELUDE}${withImports(code)}\n//# sourceURL=${name}`,
         replMode: true,
         awaitPromise: true,
         objectGroup: 'cell',
       };
-      const post = () => this.#session.post('Runtime.evaluate', request, (failure, answer) => this.#finish(failure, answer, resolve, reject));
-      // In a turn of its own: what is torn out of a loop takes with it the promises that are about to be settled, and
-      // none of the kernel's may be among them.
-      setImmediate(() => this.#breakable(post));
+      const answered = (failure, answer) => this.#finish(cell, failure, answer, resolve);
+      // In a turn of its own: with the code go the promises that are about to be settled, and none of the kernel's may
+      // be among them.
+      setImmediate(() => this.#session.post('Runtime.evaluate', request, answered));
     });
   }
 
@@ -55,39 +59,25 @@ class Evaluator {
   ownFrames(stack) {
     return stack
       .split('\n')
-      .filter((line) => !(/^\s+at /.test(line) && (line.includes(__dirname) || line.includes('node:inspector') || line.includes('roadstead-cell'))))
+      .filter((line) => !(/^\s+at /.test(line) && (line.includes(__dirname) || line.includes('node:inspector'))))
       .join('\n');
   }
 
-  /** Calls `post` such that SIGINT stops it, however busy it is. */
-  #breakable(post) {
-    const name = Symbol.for('roadstead.post');
-    globalThis[name] = post;
-    const script = new vm.Script(`{ const post = globalThis[Symbol.for('roadstead.post')]; delete globalThis[Symbol.for('roadstead.post')]; post(); }`, {
-      filename: 'roadstead-cell',
-    });
-    try {
-      script.runInThisContext({ breakOnSigint: true });
-    } catch (error) {
-      if (error?.code !== 'ERR_SCRIPT_EXECUTION_INTERRUPTED') throw error;
-      this.interrupt();
-    }
-  }
-
-  #finish(failure, answer, resolve, reject) {
-    const cell = this.#cell;
+  #finish(cell, failure, answer, resolve) {
+    // What an interrupted cell still waited for may come while another one runs.
+    if (this.#cell !== cell) return;
     this.#cell = undefined;
-    if (failure) return reject(new Interrupted()); // what was torn away has no answer
+    if (failure) return cell.reject(failure);
     const { result, exceptionDetails: exception } = answer;
     const value = this.#take(exception ? exception.exception : result);
     this.#session.post('Runtime.releaseObjectGroup', { objectGroup: 'cell' });
     if (!exception) return resolve(value);
     // The stack of a syntax error does not say where in the cell it is.
-    if (value instanceof SyntaxError && cell && !String(value.stack).includes(cell.name)) {
+    if (value instanceof SyntaxError && !String(value.stack).includes(cell.name)) {
       const { lineNumber: line, columnNumber: column } = exception;
-      value.stack = `${cell.name}:${line + 1}:${column + 1}\n${value.stack}`;
+      value.stack = `${cell.name}:${line + 1}:${column + 1 - (line ? 0 : PRELUDE.length)}\n${value.stack}`;
     }
-    reject(value);
+    cell.reject(value);
   }
 
   #take({ objectId, unserializableValue, value }) {

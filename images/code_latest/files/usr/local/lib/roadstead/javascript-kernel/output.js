@@ -52,7 +52,7 @@ class Output {
       const text = typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true });
       if (text) this.stream(name, text);
       const done = typeof encoding === 'function' ? encoding : callback;
-      if (done) process.nextTick(done);
+      if (done) process.nextTick(done, null);
       return true;
     };
   }
