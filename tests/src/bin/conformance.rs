@@ -92,7 +92,7 @@ fn run_all(columns: &[&Column], scenarios: &[&Scenario], args: &Args) -> Result<
                     let report = run(&server, column, scenarios, None);
                     println!("{:28} {:>4} s", column.name(), report.took.as_secs());
                     if args.logs {
-                        println!("{}", report.log);
+                        println!("{}\n{}", report.log, slowest(&report));
                     }
                     reports.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(report);
                 }
@@ -100,6 +100,13 @@ fn run_all(columns: &[&Column], scenarios: &[&Scenario], args: &Args) -> Result<
         }
     });
     Ok(reports.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// The five slowest scenarios of a column.
+fn slowest(report: &Report) -> String {
+    let mut cells: Vec<_> = report.cells.iter().map(|(scenario, cell)| (cell.ms, scenario)).collect();
+    cells.sort_unstable_by(|one, other| other.cmp(one));
+    cells.iter().take(5).map(|(ms, scenario)| format!("  {scenario} {ms} ms")).collect::<Vec<_>>().join("\n")
 }
 
 /// Writes the table or compares it.
