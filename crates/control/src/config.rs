@@ -18,8 +18,8 @@ pub struct ControlConfig {
     pub sessions_per_tenant: u32,
     /// Tool calls one session may run at once.
     pub calls_per_session: u32,
-    /// Tunnels one session may have open at once.
-    pub tunnels_per_session: u32,
+    /// Tunnels, terminals and watches one session may have open at once.
+    pub streams_per_session: u32,
     /// How long things may take and how often they are looked at.
     pub timings: Timings,
 }
@@ -33,7 +33,7 @@ impl Default for ControlConfig {
             output: OutputLimit::default(),
             sessions_per_tenant: 1000,
             calls_per_session: 64,
-            tunnels_per_session: 256,
+            streams_per_session: 256,
             timings: Timings::default(),
         }
     }
@@ -48,7 +48,7 @@ pub struct Timings {
     pub destroy: Duration,
     /// Listing the sandboxes that exist.
     pub list: Duration,
-    /// Opening a tunnel.
+    /// Opening a stream.
     pub open_stream: Duration,
     /// First pause after a failed clean-up; doubled until [`Self::retry_max`].
     pub retry_first: Duration,

@@ -27,13 +27,14 @@ use cursor::Cursors;
 use engine::{Engine, Mode};
 use guest::RuntimeGuests;
 use keyring::Keyring;
-use protocol::ToolOutcome;
-use runtime::{ByteStream, Runtime};
-use session::{call, create, housekeeping, list, recover, tunnel};
+use protocol::packet::PacketCodec;
+use protocol::{CallMeta, StreamOpen, ToolOutcome};
+use runtime::{ByteStream, PacketStream, Runtime};
+use session::{call, create, housekeeping, list, recover, stream};
 use std::sync::Arc;
 use std::time::Duration;
 use store::MetadataStore;
-use types::{Clock, Entropy, Fault, ImageManifest, KeyId, Labels, NodeId, SessionId, TenantId};
+use types::{CallId, Clock, Entropy, Fault, ImageManifest, KeyId, Labels, NodeId, SandboxUser, SessionId, TenantId};
 
 /// What the engine is built from.
 #[derive(Debug)]
@@ -169,9 +170,20 @@ impl Control {
         call::call(&self.engine, cx, id, call).await
     }
 
-    /// A connection to a port inside a session. Its bytes count as activity; being open and silent does not.
-    pub async fn open_tunnel(&self, cx: &OpContext, id: &SessionId, port: u16) -> Result<ByteStream, Fault> {
-        tunnel::open(&self.engine, cx, id, port).await
+    /// A stream into a session: a port, a command, a terminal, code, a file, a watch. Bytes count as activity; so does a
+    /// running command, code or file transfer. What travels on it is told in [`protocol::StreamOpen`].
+    pub async fn open_stream(&self, cx: &OpContext, id: &SessionId, open: StreamOpen) -> Result<ByteStream, Fault> {
+        stream::open(&self.engine, cx, id, open).await
+    }
+
+    /// As [`Self::open_stream`], for the kinds that carry packets.
+    pub async fn open_packets(&self, cx: &OpContext, id: &SessionId, open: StreamOpen) -> Result<PacketStream, Fault> {
+        Ok(PacketStream::new(self.open_stream(cx, id, open).await?, PacketCodec))
+    }
+
+    /// A fresh identity for a command or code on a stream.
+    pub fn new_call(&self, user: SandboxUser) -> CallMeta {
+        CallMeta { id: CallId::generate(&*self.engine.entropy), user }
     }
 
     /// The images on this host.

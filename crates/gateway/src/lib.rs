@@ -27,6 +27,7 @@ mod sign;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod tool;
 
 pub use config::{GatewayConfig, Limits, Timeouts};
 pub use error::GatewayError;

@@ -1,4 +1,4 @@
-//! The program inside a sandbox: reaps, serves MCP and tunnels on one Unix socket, and nothing else.
+//! The program inside a sandbox: reaps, serves MCP, streams and tunnels on one Unix socket, and nothing else.
 //!
 //! It is PID 1 there, so it must not die of anything a client or a program inside does: input is parsed into types,
 //! every queue and table is bounded, and nothing unwraps.
@@ -13,8 +13,10 @@ pub mod calls;
 pub mod files;
 pub mod group;
 mod mcp;
+pub mod process;
 pub mod reaper;
 pub mod server;
 pub mod shell;
+mod streams;
 pub mod tools;
 mod tunnel;

@@ -2,10 +2,10 @@
 
 use crate::calls::{CallLimits, Calls};
 use crate::group::Groups;
+use crate::process::Processes;
 use crate::reaper::Reaper;
-use crate::shell::Shell;
 use crate::tools::Tools;
-use crate::{mcp, tunnel};
+use crate::{mcp, streams, tunnel};
 use protocol::{GENERATION, GuestBoot, StreamOpen, StreamRefusal, StreamReply, frame};
 use std::io;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub async fn run(boot: GuestBoot, listener: UnixListener) -> io::Result<()> {
     let server = Arc::new(Server {
         generation: GENERATION.min(boot.generation),
         calls: Calls::new(CallLimits::default()),
-        tools: Arc::new(Tools::new(boot.capabilities, Shell::new(reaper, groups, boot.output))),
+        tools: Arc::new(Tools::new(boot.capabilities, Arc::new(Processes::new(reaper, groups)), boot.output)),
     });
     let (places, refusals) = (Arc::new(Semaphore::new(MAX_CONNECTIONS)), Arc::new(Semaphore::new(MAX_REFUSALS)));
     loop {
@@ -99,6 +99,11 @@ impl Server {
                 }
                 Err((refusal, message)) => refuse(stream, refusal, message).await,
             },
+            open => {
+                if reply(&mut stream, &StreamReply::Ready { generation: self.generation }).await.is_ok() {
+                    streams::serve(stream, open, self.tools.clone()).await;
+                }
+            }
         }
     }
 }

@@ -1,27 +1,30 @@
 //! From a tool's name and arguments to its result.
 
 use crate::files::{self, Watches, as_user};
+use crate::process::Processes;
 use crate::shell::Shell;
 use protocol::tools::{self, filesystem as fs, shell};
 use protocol::{CallMeta, MAX_PAYLOAD_BYTES, ToolError, ToolErrorCode, ToolOutcome, json_length};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use types::Capability;
+use types::{Capability, OutputLimit};
 
 /// All tools of this sandbox.
 #[derive(Debug)]
 pub struct Tools {
     capabilities: Vec<Capability>,
+    pub(crate) processes: Arc<Processes>,
     shell: Shell,
     watches: Watches,
 }
 
 impl Tools {
     /// The tools that an image with these capabilities has.
-    pub fn new(capabilities: Vec<Capability>, shell: Shell) -> Self {
-        Self { capabilities, shell, watches: Watches::default() }
+    pub fn new(capabilities: Vec<Capability>, processes: Arc<Processes>, output: OutputLimit) -> Self {
+        Self { capabilities, shell: Shell::new(processes.clone(), output), processes, watches: Watches::default() }
     }
 
     /// Them, as they stand in the table.

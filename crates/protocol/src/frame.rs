@@ -2,8 +2,9 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Longest frame body, bytes. Longer ones are refused before anything is read.
-pub const MAX_BODY: usize = 64 * 1024;
+/// Longest frame body, bytes: a head may carry a program's text. Longer ones are refused before anything is read.
+/// (Generation 1 took 64 KiB.)
+pub const MAX_BODY: usize = 8 << 20;
 /// Bytes of the length prefix.
 pub const PREFIX: usize = 4;
 

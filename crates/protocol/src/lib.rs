@@ -2,7 +2,8 @@
 //!
 //! A guest listens on one Unix socket. Every connection starts with one [frame](frame): the host says in a
 //! [`StreamOpen`] what it wants, the guest answers with a [`StreamReply`], and from then on the connection is what was
-//! asked for: an MCP conversation (JSON-RPC, one message a line) or plain bytes.
+//! asked for: an MCP conversation (JSON-RPC, one message a line), plain bytes, or [packets](packet) of a stream's own
+//! [vocabulary](streams).
 //!
 //! Nothing here does I/O; nothing here knows tenants, sessions or dialects.
 
@@ -12,7 +13,9 @@ mod boot;
 mod call;
 pub mod frame;
 mod message;
+pub mod packet;
 mod stream;
+pub mod streams;
 pub mod tools;
 
 pub use boot::GuestBoot;
@@ -26,4 +29,5 @@ pub use stream::{StreamOpen, StreamRefusal, StreamReply};
 /// | generation | what it added |
 /// |---|---|
 /// | 1 | MCP, tunnels; `shell` and the filesystem group |
-pub const GENERATION: u32 = 1;
+/// | 2 | packet streams (exec, terminal, code, file, watch); `run_code`, the environment, terminals |
+pub const GENERATION: u32 = 2;

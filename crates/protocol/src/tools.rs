@@ -1,6 +1,10 @@
 //! The one table of tools: what the guest serves and what a listing shows.
 
+pub mod code;
+pub mod environment;
 pub mod filesystem;
+pub mod metrics;
+pub mod pty;
 pub mod shell;
 
 use schemars::JsonSchema;
@@ -15,9 +19,20 @@ pub struct ToolSpec {
     pub group: &'static str,
     /// What an image must be able to do to have it.
     pub capability: Capability,
+    /// Who answers it.
+    pub place: Place,
     /// What it does, for people and language models.
     pub description: &'static str,
     schema: fn() -> schemars::Schema,
+}
+
+/// Who answers a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The guest, inside the sandbox.
+    Guest,
+    /// The host, because only it knows.
+    Host,
 }
 
 impl ToolSpec {
@@ -42,6 +57,12 @@ impl std::fmt::Debug for ToolSpec {
 pub const SHELL_GROUP: &str = "wuying_shell";
 /// Group name of the file tools.
 pub const FILESYSTEM_GROUP: &str = "wuying_filesystem";
+/// Group name of the code tool.
+pub const CODE_GROUP: &str = "wuying_codespace";
+/// Group name of tools about the session as a whole.
+pub const SYSTEM_GROUP: &str = "wuying_system";
+/// Group name of the terminal tools.
+pub const PTY_GROUP: &str = "PTY_SERVER";
 
 /// Every tool this generation knows, in listing order.
 pub const TOOLS: &[ToolSpec] = &[
@@ -71,6 +92,30 @@ pub const TOOLS: &[ToolSpec] = &[
         filesystem::GET_FILE_CHANGE,
         "What changed below a path since the previous call for that path; the first call sets the baseline.",
     ),
+    tool::<code::RunCodeArgs>(
+        code::RUN_CODE,
+        CODE_GROUP,
+        Capability::Code,
+        "Run code in Python, JavaScript, R or Java. State is kept between calls, per language. A time-out interrupts the code and keeps the state.",
+    ),
+    tool::<environment::SetEnvArgs>(
+        environment::SET_ENV,
+        SYSTEM_GROUP,
+        Capability::Shell,
+        "Set environment variables for every later command, terminal and piece of code.",
+    ),
+    tool::<environment::GetEnvArgs>(environment::GET_ENV, SYSTEM_GROUP, Capability::Shell, "The environment variables that commands see."),
+    ToolSpec {
+        place: Place::Host,
+        ..tool::<metrics::NoArgs>(
+            metrics::GET_METRICS,
+            SYSTEM_GROUP,
+            Capability::Shell,
+            "CPU, memory, disk and network use of the session.",
+        )
+    },
+    tool::<metrics::NoArgs>(pty::PTY_LIST, PTY_GROUP, Capability::Shell, "The ids of the terminals that live."),
+    tool::<pty::PtyKillArgs>(pty::PTY_KILL, PTY_GROUP, Capability::Shell, "End a terminal and everything it started."),
 ];
 
 /// The table's entry for `name`.
@@ -84,7 +129,7 @@ pub fn available(capabilities: &[Capability]) -> impl Iterator<Item = &'static T
 }
 
 const fn tool<A: JsonSchema>(name: &'static str, group: &'static str, capability: Capability, description: &'static str) -> ToolSpec {
-    ToolSpec { name, group, capability, description, schema: schema_of::<A> }
+    ToolSpec { name, group, capability, place: Place::Guest, description, schema: schema_of::<A> }
 }
 
 const fn file<A: JsonSchema>(name: &'static str, description: &'static str) -> ToolSpec {
@@ -117,6 +162,6 @@ mod tests {
     #[test]
     fn an_image_lists_only_what_it_can_do() {
         let names: Vec<_> = available(&[Capability::Shell]).map(|tool| tool.name).collect();
-        assert_eq!(names, ["shell"]);
+        assert_eq!(names, ["shell", "set_env", "get_env", "get_metrics", "pty_list", "pty_kill"]);
     }
 }

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 pub use error::RuntimeError;
 pub use guest::Guest;
 use protocol::StreamOpen;
-pub use stream::{ByteStream, Duplex, open_on};
+pub use stream::{ByteStream, Duplex, PacketStream, open_on};
 use types::{ImageId, ImageManifest, OutputLimit, SandboxId, SandboxLimits};
 
 /// What a sandbox is to be.

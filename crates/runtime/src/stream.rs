@@ -8,6 +8,9 @@ use types::SandboxId;
 /// A two-way byte stream to something inside a sandbox.
 pub type ByteStream = Box<dyn Duplex>;
 
+/// Packets in and out of a sandbox: a [`futures::Stream`] and a [`futures::Sink`] of [`protocol::packet::Packet`]s.
+pub type PacketStream = tokio_util::codec::Framed<ByteStream, protocol::packet::PacketCodec>;
+
 /// Anything that can be read and written.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug> Duplex for T {}

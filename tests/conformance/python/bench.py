@@ -6,7 +6,7 @@ import os
 import plain
 from sdk import Absent, aw, error_of, need, takes
 
-__all__ = ["SCENARIOS", "Absent", "Bench", "scenario"]
+__all__ = ["SCENARIOS", "Absent", "Bench", "Ran", "scenario"]
 
 SCENARIOS = {}
 

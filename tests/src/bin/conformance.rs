@@ -4,11 +4,11 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use globset::Glob;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use tests::Server;
-use tests::conformance::{Catalogue, Column, Report, Scenario, Table, Verdicts, document, run};
+use tests::conformance::{Catalogue, Column, Proof, Report, Scenario, Table, Verdicts, document, prove, run};
 
 /// Official SDK releases run our scenarios against a really started server.
 #[derive(Debug, Parser)]
@@ -31,13 +31,20 @@ struct Args {
     /// Fail when the table in COMPATIBILITY.md says something else.
     #[arg(long)]
     check: bool,
+    /// Instead of the matrix: break each fact of the protocol on purpose, and fail when no scenario turns red.
+    #[arg(long)]
+    breaks: bool,
+    /// With --breaks: facts to break, as a glob over their ids.
+    #[arg(long, default_value = "*")]
+    facts: Glob,
     /// Print the end of each program's standard error.
     #[arg(long)]
     logs: bool,
 }
 
 fn main() -> ExitCode {
-    match matrix(&Args::parse()) {
+    let args = Args::parse();
+    match if args.breaks { breaks(&args) } else { matrix(&args) } {
         Ok(complaints) if complaints.is_empty() => ExitCode::SUCCESS,
         Ok(complaints) => {
             println!("\n{} complaints", complaints.len());
@@ -81,25 +88,64 @@ fn matrix(args: &Args) -> Result<Vec<String>> {
     Ok(complaints)
 }
 
+/// Breaks facts; returns those that nobody noticed.
+fn breaks(args: &Args) -> Result<Vec<String>> {
+    let catalogue = Catalogue::load()?;
+    let facts = args.facts.compile_matcher();
+    let facts: Vec<_> = catalogue.facts.iter().filter(|fact| facts.is_match(&fact.id)).collect();
+    let server = Server::start().context("starting the server")?;
+    let outcomes = at_once(args.jobs, &facts, |fact| {
+        let proof = prove(&server, &catalogue, fact);
+        match &proof {
+            Ok(Proof::Red(red)) => println!("{:28} red: {}", fact.id, red.join(", ")),
+            Ok(Proof::Unprovable) => println!("{:28} not to be seen yet: its scenarios are gaps", fact.id),
+            Ok(Proof::NeverMet) => println!("{:28} NEVER MET", fact.id),
+            Ok(Proof::Unnoticed(green)) => println!("{:28} NOT NOTICED by {}", fact.id, green.join(", ")),
+            Err(error) => println!("{:28} {error:#}", fact.id),
+        }
+        match proof {
+            Ok(Proof::Red(_) | Proof::Unprovable) => None,
+            Ok(proof) => Some(format!("{}: {proof:?}", fact.id)),
+            Err(error) => Some(format!("{}: {error:#}", fact.id)),
+        }
+    });
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
 /// Every column, some at a time, on one server; each is told of as it ends.
 fn run_all(columns: &[&Column], scenarios: &[&Scenario], args: &Args) -> Result<Vec<Report>> {
     let server = Server::start().context("starting the server")?;
-    let (next, reports) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    Ok(at_once(args.jobs, columns, |column| {
+        let report = run(&server, column, scenarios, None);
+        println!("{:28} {:>4} s", column.name(), report.took.as_secs());
+        if args.logs {
+            println!("{}\n{}", report.log, slowest(&report));
+        }
+        report
+    }))
+}
+
+/// Does `work` for each item, `jobs` at a time.
+fn at_once<T: Sync, R: Send>(jobs: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..args.jobs.max(1) {
+        for _ in 0..jobs.max(1) {
             scope.spawn(|| {
-                while let Some(column) = columns.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let report = run(&server, column, scenarios, None);
-                    println!("{:28} {:>4} s", column.name(), report.took.as_secs());
-                    if args.logs {
-                        println!("{}", report.log);
-                    }
-                    reports.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(report);
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = work(item);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push(result);
                 }
             });
         }
     });
-    Ok(reports.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The five slowest scenarios of a column.
+fn slowest(report: &Report) -> String {
+    let mut cells: Vec<_> = report.cells.iter().map(|(scenario, cell)| (cell.ms, scenario)).collect();
+    cells.sort_unstable_by(|one, other| other.cmp(one));
+    cells.iter().take(5).map(|(ms, scenario)| format!("  {scenario} {ms} ms")).collect::<Vec<_>>().join("\n")
 }
 
 /// Writes the table or compares it.

@@ -4,6 +4,7 @@
 mod breaker;
 mod catalogue;
 mod column;
+mod proof;
 mod rule;
 mod table;
 mod toolchain;
@@ -12,6 +13,7 @@ mod verdict;
 pub use breaker::Breaker;
 pub use catalogue::{Catalogue, Column, Fact, Gap, Scenario};
 pub use column::{Cell, Report, Status, run};
+pub use proof::{Proof, prove};
 pub use rule::Rule;
 pub use table::{Table, document};
 pub use toolchain::{Program, virtualenv};

@@ -3,7 +3,7 @@
 //! ```text
 //!                 sandbox made, row says so
 //!      ┌──────────┐                     ┌─────────┐
-//!  ───►│ Creating ├────────────────────►│ Running │  calls, tunnels, labels, keep-alive
+//!  ───►│ Creating ├────────────────────►│ Running │  calls, streams, labels, keep-alive
 //!      └────┬─────┘                     └────┬────┘
 //!           │ a step failed,                 │ deleted, idle, too old,
 //!           │ nobody waits any more          │ sandbox lost, server shut down
@@ -37,7 +37,7 @@ mod machine;
 mod owner;
 pub(crate) mod recover;
 pub(crate) mod registry;
-pub(crate) mod tunnel;
+pub(crate) mod stream;
 mod types;
 pub(crate) mod work;
 

@@ -173,7 +173,7 @@ impl Owner {
     fn admit(&self, kind: WorkKind) -> Result<Hold, Fault> {
         let (limit, what) = match kind {
             WorkKind::Call => (self.engine.config.calls_per_session, "tool calls running"),
-            WorkKind::Tunnel => (self.engine.config.tunnels_per_session, "tunnels open"),
+            WorkKind::Stream => (self.engine.config.streams_per_session, "streams open"),
         };
         if self.handle.work.running(kind) >= limit {
             let text = format!("session {} has {limit} {what}, which is its limit; try again when one has ended", self.handle.id);

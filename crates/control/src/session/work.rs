@@ -16,9 +16,9 @@ use types::{Clock, Timestamp};
 pub(crate) enum WorkKind {
     /// A tool call: while one runs the session does not idle.
     Call,
-    /// A tunnel: its bytes are activity, its mere being open is not, because idle connections are kept open for long by
+    /// A tunnel, a terminal, a watch: its bytes are activity, its mere being open is not, because idle connections are kept open for long by
     /// browsers and proxies.
-    Tunnel,
+    Stream,
 }
 
 /// Shared by a session's owner, its handle and everything that works in it.
@@ -29,7 +29,7 @@ pub(crate) enum WorkKind {
 pub(crate) struct Work {
     clock: Arc<dyn Clock>,
     calls: AtomicU32,
-    tunnels: AtomicU32,
+    streams: AtomicU32,
     active_ns: AtomicI64,
     recorded_ns: AtomicI64,
     lost: AtomicBool,
@@ -44,7 +44,7 @@ impl Work {
         Self {
             clock,
             calls: AtomicU32::new(0),
-            tunnels: AtomicU32::new(0),
+            streams: AtomicU32::new(0),
             active_ns: AtomicI64::new(ns),
             recorded_ns: AtomicI64::new(ns),
             lost: AtomicBool::new(false),
@@ -109,7 +109,7 @@ impl Work {
     fn counter(&self, kind: WorkKind) -> &AtomicU32 {
         match kind {
             WorkKind::Call => &self.calls,
-            WorkKind::Tunnel => &self.tunnels,
+            WorkKind::Stream => &self.streams,
         }
     }
 }

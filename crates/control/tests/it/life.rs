@@ -3,6 +3,7 @@
 use crate::support::{World, alive, assert_fault, eventually, image, shell};
 use control::{CreateSession, Lifetime};
 use futures::FutureExt;
+use protocol::StreamOpen;
 use runtime::sim::{SimFault, SimOp};
 use std::time::Duration;
 use store::{MetadataStore, StoreFault, StoreOp};
@@ -44,7 +45,7 @@ async fn an_accepted_deletion_hides_the_session_at_once_and_is_finished_later() 
     assert_fault(control.touch_session(cx, id).await, gone, id.as_str());
     assert_fault(control.delete_session(cx, id, true).await, gone, id.as_str());
     assert_fault(control.call_tool(cx, id, shell("true")).await, gone, id.as_str());
-    assert_fault(control.open_tunnel(cx, id, 80).await, gone, id.as_str());
+    assert_fault(control.open_stream(cx, id, StreamOpen::Tunnel { port: 80 }).await, gone, id.as_str());
     let request = control::ListSessions { limit: 10, ..Default::default() };
     assert_eq!(control.list_sessions(cx, request).await.unwrap().sessions, vec![]);
 
@@ -209,9 +210,17 @@ async fn bytes_through_a_tunnel_are_activity_and_silence_is_not() {
     let (world, server) = World::with_server().await;
     world.runtime.listen(8080);
     let session = server.create(limits(Some(MINUTE), None)).await;
-    assert_fault(server.control.open_tunnel(&server.cx, &session.id, 0).await, ErrorCode::InvalidArgument, "between 1 and 65535");
-    assert_fault(server.control.open_tunnel(&server.cx, &session.id, 81).await, ErrorCode::Unavailable, "nothing listens on port 81");
-    let mut tunnel = server.control.open_tunnel(&server.cx, &session.id, 8080).await.unwrap();
+    assert_fault(
+        server.control.open_stream(&server.cx, &session.id, StreamOpen::Tunnel { port: 0 }).await,
+        ErrorCode::InvalidArgument,
+        "between 1 and 65535",
+    );
+    assert_fault(
+        server.control.open_stream(&server.cx, &session.id, StreamOpen::Tunnel { port: 81 }).await,
+        ErrorCode::Unavailable,
+        "nothing listens on port 81",
+    );
+    let mut tunnel = server.control.open_stream(&server.cx, &session.id, StreamOpen::Tunnel { port: 8080 }).await.unwrap();
     for _ in 0..3 {
         world.clock.advance(MINUTE / 2);
         tunnel.write_all(b"ping").await.unwrap();
@@ -250,7 +259,7 @@ async fn a_tenant_cannot_tell_a_foreign_session_from_none() {
             control.touch_session(&cx, id).await,
             control.set_labels(&cx, id, labels.clone()).await,
             control.call_tool(&cx, id, shell("true")).await.map(drop),
-            control.open_tunnel(&cx, id, 80).await.map(drop),
+            control.open_stream(&cx, id, StreamOpen::Tunnel { port: 80 }).await.map(drop),
             control.delete_session(&cx, id, true).await,
         ]
         .map(|result| {

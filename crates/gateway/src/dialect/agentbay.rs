@@ -5,7 +5,7 @@
 //! | query ∪ form body → parameters with types | `params` |
 //! | parameters → a call | `decode` |
 //! | a view of a session → `Data` | `encode` |
-//! | arguments and results of tools, in the spelling and form each SDK knows | `tools`, `version` |
+//! | which fields and forms a version of an SDK knows | `version` |
 //! | answer or failure → envelope | `envelope`, `rescue` |
 //!
 //! Limits: a tool call's body may have 24 MiB, any other 1 MiB; over it the answer is 413. Clients give up after 60 s
@@ -17,7 +17,6 @@ mod encode;
 mod envelope;
 mod params;
 mod rescue;
-mod tools;
 mod version;
 
 use crate::app::App;

@@ -10,6 +10,7 @@ use http::{Request, Response, StatusCode};
 use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use protocol::StreamOpen;
 use runtime::ByteStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,8 @@ pub(super) struct Route<'a> {
 
 /// A connection to a port inside a session.
 pub(super) async fn connect(app: &App, trail: &Trail, cx: &OpContext, session: &SessionId, port: u16) -> Result<ByteStream, Problem> {
-    let opened = tokio::time::timeout(app.timeouts.link_connect, app.control.open_tunnel(cx, session, port)).await;
+    let opened =
+        tokio::time::timeout(app.timeouts.link_connect, app.control.open_stream(cx, session, StreamOpen::Tunnel { port: port })).await;
     let Ok(opened) = opened else {
         return Err(bad_gateway(format!(
             "Port {port} inside the session did not answer within {} s.",

@@ -76,7 +76,8 @@ async def serve(bench, session, port):
     folder = await bench.folder(session, f"serve-{port}")
     program = base64.b64encode(SERVERS[port].encode()).decode()
     plain.sh(session.session_id, f"echo {program} | base64 -d > {folder}/server.py")
-    plain.sh(session.session_id, f"pkill -f '[s]erve-{port}/server.py'; setsid python3 {folder}/server.py >{folder}/log 2>&1 & echo started")
+    plain.sh(session.session_id, f"pkill -f '[s]erve-{port}/server.py' || true")
+    plain.sh(session.session_id, f"setsid python3 {folder}/server.py >{folder}/log 2>&1 & echo started")
 
     def listens():
         return plain.sh(session.session_id, f"grep -c ':{port:04X} .* 0A ' /proc/net/tcp || true").strip() != "0"

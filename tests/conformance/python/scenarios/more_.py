@@ -45,8 +45,7 @@ async def metrics(bench):
 
 async def vpc_session(bench):
     session = await bench.create(is_vpc=True)
-    # Up to 0.9 there are calls for these, later only fields.
-    ip = getattr(session, "network_interface_ip", None) or need(session, "get_network_interface_ip")()
+    ip = session.network_interface_ip
     assert ip.startswith("127."), f"no address of the session: {ip!r}"
     return session
 

@@ -1,15 +1,7 @@
 //! What a client understands, from what it said about itself when it made the session.
 
+use crate::tool::Form;
 use types::{ClientInfo, SdkLanguage};
-
-/// The text form of a command's result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ShellForm {
-    /// JSON with stdout, stderr and exit code.
-    Wrapped,
-    /// The bare output; failures as a sentence. What Python SDKs up to 0.12 show their users.
-    Plain,
-}
 
 /// The dialect's own name in [`ClientInfo::dialect`].
 pub(super) const DIALECT: &str = "agentbay";
@@ -17,16 +9,16 @@ pub(super) const DIALECT: &str = "agentbay";
 /// First Python version that reads the wrapped form.
 const WRAPPED_SINCE: (u64, u64) = (0, 13);
 
-/// How this client wants the result of a command.
-pub(super) fn shell_form(client: &ClientInfo) -> ShellForm {
+/// How this client wants the results of commands and code. Python SDKs up to 0.12 show their users the bare text.
+pub(super) fn form(client: &ClientInfo) -> Form {
     if client.dialect != DIALECT {
-        return ShellForm::Wrapped;
+        return Form::Wrapped;
     }
     match client.language {
-        Some(SdkLanguage::Python) if minor_version(&client.version).is_some_and(|version| version < WRAPPED_SINCE) => ShellForm::Plain,
+        Some(SdkLanguage::Python) if minor_version(&client.version).is_some_and(|version| version < WRAPPED_SINCE) => Form::Plain,
         // Only Python SDKs up to 0.9 send no statistics at all.
-        None if client.version.is_empty() => ShellForm::Plain,
-        _ => ShellForm::Wrapped,
+        None if client.version.is_empty() => Form::Plain,
+        _ => Form::Wrapped,
     }
 }
 
@@ -49,20 +41,20 @@ mod tests {
         use SdkLanguage::*;
         let check = |dialect: &str, language, version: &str, wanted| {
             let client = ClientInfo { dialect: dialect.into(), language, version: version.into(), framework: String::new() };
-            assert_eq!(shell_form(&client), wanted, "{client:?}");
+            assert_eq!(form(&client), wanted, "{client:?}");
         };
-        check("agentbay", None, "", ShellForm::Plain);
-        check("agentbay", Some(Python), "0.9.3", ShellForm::Plain);
-        check("agentbay", Some(Python), "0.12.0", ShellForm::Plain);
-        check("agentbay", Some(Python), "0.13.0", ShellForm::Wrapped);
-        check("agentbay", Some(Python), "0.13.0rc1", ShellForm::Wrapped);
-        check("agentbay", Some(Python), "0.22.3", ShellForm::Wrapped);
-        check("agentbay", Some(Python), "1.0.0", ShellForm::Wrapped);
-        check("agentbay", Some(Python), "dev", ShellForm::Wrapped);
-        check("agentbay", Some(Typescript), "0.12.0", ShellForm::Wrapped);
-        check("agentbay", Some(Golang), "0.15.1", ShellForm::Wrapped);
-        check("agentbay", Some(Rust), "0.1.0", ShellForm::Wrapped);
-        check("agentbay", None, "2.0 of an unknown language", ShellForm::Wrapped);
-        check("native", None, "", ShellForm::Wrapped);
+        check("agentbay", None, "", Form::Plain);
+        check("agentbay", Some(Python), "0.9.3", Form::Plain);
+        check("agentbay", Some(Python), "0.12.0", Form::Plain);
+        check("agentbay", Some(Python), "0.13.0", Form::Wrapped);
+        check("agentbay", Some(Python), "0.13.0rc1", Form::Wrapped);
+        check("agentbay", Some(Python), "0.22.3", Form::Wrapped);
+        check("agentbay", Some(Python), "1.0.0", Form::Wrapped);
+        check("agentbay", Some(Python), "dev", Form::Wrapped);
+        check("agentbay", Some(Typescript), "0.12.0", Form::Wrapped);
+        check("agentbay", Some(Golang), "0.15.1", Form::Wrapped);
+        check("agentbay", Some(Rust), "0.1.0", Form::Wrapped);
+        check("agentbay", None, "2.0 of an unknown language", Form::Wrapped);
+        check("native", None, "", Form::Wrapped);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Some SDKs replace an empty text by the JSON around it, so every text that is not file content says something.
 
-use super::Normal;
-use crate::dialect::agentbay::version::ShellForm;
+use super::Form;
+use super::arguments::Normal;
 use protocol::ToolOutcome;
 use protocol::tools::filesystem::{
     CREATE_DIRECTORY, DELETE_FILE, EDIT_FILE, EditFileResult, FileChangeResult, FileInfo, FileKind, GET_FILE_CHANGE, GET_FILE_INFO,
@@ -18,21 +18,21 @@ use types::RequestId;
 
 /// A tool's answer as it goes to an SDK.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) struct ToolText {
-    pub(in super::super) text: String,
-    pub(in super::super) is_error: bool,
+pub(crate) struct ToolText {
+    pub(crate) text: String,
+    pub(crate) is_error: bool,
 }
 
 /// What a text depends on besides the result.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Context<'a> {
-    pub(in super::super) form: ShellForm,
-    pub(in super::super) request: &'a RequestId,
-    pub(in super::super) call: &'a Normal,
+pub(crate) struct Context<'a> {
+    pub(crate) form: Form,
+    pub(crate) request: &'a RequestId,
+    pub(crate) call: &'a Normal,
 }
 
 /// The text for what tool `name` came to. An error means that the guest answered something the protocol does not have.
-pub(in super::super) fn render(name: &str, outcome: ToolOutcome, context: Context<'_>) -> Result<ToolText, serde_json::Error> {
+pub(crate) fn render(name: &str, outcome: ToolOutcome, context: Context<'_>) -> Result<ToolText, serde_json::Error> {
     let result = match outcome {
         Ok(result) => result,
         Err(error) => return Ok(ToolText { text: error.message, is_error: true }),
@@ -69,21 +69,21 @@ fn shell(mut result: ShellResult, context: Context<'_>) -> ToolText {
     let limit = context.call.time_limit.unwrap_or_default().as_millis();
     let is_error = result.exit_code != 0 || result.timed_out;
     let text = match context.form {
-        ShellForm::Wrapped => {
+        Form::Wrapped => {
             if result.timed_out {
                 let said = format!("timed out after {limit} ms; everything the command started was killed\n");
                 push_line(&mut result.stderr, &said);
             }
             wrapped(&result, context.request).to_string()
         }
-        ShellForm::Plain if result.timed_out => {
+        Form::Plain if result.timed_out => {
             format!("Execution failed. Error code:-1 Error message: [timeout] after {limit} ms; everything the command started was killed")
         }
-        ShellForm::Plain if is_error => {
+        Form::Plain if is_error => {
             let said = if result.stderr.is_empty() { &result.stdout } else { &result.stderr };
             format!("Execution failed. Error code:{} Error message: [{}]", result.exit_code, said.trim_end())
         }
-        ShellForm::Plain => result.stdout,
+        Form::Plain => result.stdout,
     };
     ToolText { text, is_error }
 }

@@ -1,17 +1,10 @@
-//! Tool calls between what SDKs write and what `protocol` means.
-//!
-//! The guest knows nothing of SDKs: spellings of arguments are brought to the protocol's here, and structured results
-//! become the texts that SDKs parse or show in [`render`].
+//! Arguments of tools, from the spellings of every SDK to the protocol's.
 
-mod render;
-
-pub(super) use render::{Context, render};
-
-use super::rescue::Refusal;
 use protocol::tools::filesystem::SEARCH_FILES;
 use protocol::tools::shell::{MAX_TIMEOUT_MS, SHELL};
 use serde_json::{Map, Value};
 use std::time::Duration;
+use types::Fault;
 
 /// Time limit of a command for which the client names none, milliseconds. The client gives up after 60 s without an
 /// answer, so that a command that lasts longer would be lost to it; this way it hears of the time-out.
@@ -36,12 +29,16 @@ impl Normal {
     }
 }
 
-/// Reads `Args` for the tool `name`. What is wrong with a single argument is the guest's to say.
-pub(super) fn normalise(name: &str, args: Option<&str>) -> Result<Normal, Refusal> {
-    let mut args: Map<String, Value> = match args {
-        None => Map::new(),
-        Some(text) => serde_json::from_str(text).map_err(|error| Refusal::invalid("Args", format!("is not a JSON object: {error}")))?,
-    };
+/// The arguments that came as JSON text; none when there is no text.
+pub(crate) fn parse_object(name: &str, text: Option<&str>) -> Result<Map<String, Value>, Fault> {
+    match text {
+        None => Ok(Map::new()),
+        Some(text) => serde_json::from_str(text).map_err(|error| Fault::invalid(format!("{name} is not a JSON object: {error}"))),
+    }
+}
+
+/// Brings the arguments of tool `name` to the protocol's spelling. What is wrong with a single one is the guest's to say.
+pub(super) fn normalise(name: &str, mut args: Map<String, Value>) -> Normal {
     // SDKs write null for what their caller left out.
     args.retain(|_, value| !value.is_null());
     let mut time_limit = None;
@@ -50,7 +47,7 @@ pub(super) fn normalise(name: &str, args: Option<&str>) -> Result<Normal, Refusa
         SEARCH_FILES => one_list_of_excludes(&mut args),
         _ => {}
     }
-    Ok(Normal { arguments: Value::Object(args), time_limit })
+    Normal { arguments: Value::Object(args), time_limit }
 }
 
 fn shell_time_limit(args: &mut Map<String, Value>) -> Option<Duration> {
@@ -86,11 +83,15 @@ fn one_list_of_excludes(args: &mut Map<String, Value>) {
 mod tests {
     use super::*;
     use serde_json::json;
+    use types::ErrorCode;
+
+    fn normal(name: &str, args: &str) -> Normal {
+        normalise(name, parse_object("Args", Some(args)).unwrap())
+    }
 
     #[test]
     fn spellings_of_every_sdk_become_the_protocols() {
-        let check =
-            |name: &str, args: &str, wanted: Value| assert_eq!(normalise(name, Some(args)).unwrap().arguments, wanted, "{name} {args}");
+        let check = |name: &str, args: &str, wanted: Value| assert_eq!(normal(name, args).arguments, wanted, "{name} {args}");
         let excludes = json!({"path": "/p", "pattern": "*", "excludePatterns": ["a", "b*"]});
         check("search_files", r#"{"path":"/p","pattern":"*","excludePatterns":"a, b*,"}"#, excludes.clone());
         check("search_files", r#"{"path":"/p","pattern":"*","excludePatterns":["a","b*"]}"#, excludes.clone());
@@ -111,7 +112,7 @@ mod tests {
     fn arguments_are_understood_by_the_protocol() {
         use protocol::tools::filesystem::{EditFileArgs, ReadFileArgs, SearchFilesArgs, WriteFileArgs};
         fn read<T: serde::de::DeserializeOwned>(name: &str, args: &str) -> T {
-            serde_json::from_value(normalise(name, Some(args)).unwrap().arguments).unwrap()
+            serde_json::from_value(normal(name, args).arguments).unwrap()
         }
         for spelling in ["dryRun", "dry_run"] {
             let args = format!(r#"{{"path":"/p","edits":[{{"oldText":"a","newText":"b"}}],"{spelling}":true}}"#);
@@ -128,23 +129,23 @@ mod tests {
     #[test]
     fn what_is_no_object_is_refused_by_name() {
         for bad in ["{", "[]", "1", "\"x\"", "null"] {
-            let error = normalise("shell", Some(bad)).unwrap_err();
-            assert_eq!(error.code(), "InvalidParameter", "{bad}");
+            let error = parse_object("Args", Some(bad)).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidArgument, "{bad}");
             assert!(error.message().starts_with("Args "), "{}", error.message());
         }
-        assert_eq!(normalise("get_metrics", None).unwrap().arguments, json!({}));
+        assert!(parse_object("Args", None).unwrap().is_empty());
     }
 
     #[test]
     fn what_is_kept_of_a_call_is_small() {
         let args = json!({"path": "/p", "content": "x".repeat(1 << 20), "edits": [{"oldText": "a"}]}).to_string();
-        let kept = normalise("write_file", Some(&args)).unwrap().without_content();
+        let kept = normal("write_file", &args).without_content();
         assert_eq!(kept.arguments, json!({"path": "/p"}));
     }
 
     #[test]
     fn a_wrong_time_limit_is_left_for_the_guest_to_refuse() {
-        let normal = normalise("shell", Some(r#"{"command":"c","timeout_ms":-5}"#)).unwrap();
+        let normal = normal("shell", r#"{"command":"c","timeout_ms":-5}"#);
         assert_eq!((normal.time_limit, &normal.arguments["timeout_ms"]), (None, &json!(-5)));
     }
 }

@@ -1,22 +1,22 @@
 use super::*;
-use crate::dialect::agentbay::tools::normalise;
+use crate::tool::arguments::{normalise, parse_object};
 use protocol::{ToolError, ToolErrorCode};
 
-fn text_of(name: &str, args: &str, form: ShellForm, outcome: ToolOutcome) -> ToolText {
+fn text_of(name: &str, args: &str, form: Form, outcome: ToolOutcome) -> ToolText {
     let request = "req-7".parse().unwrap();
-    let call = normalise(name, Some(args)).unwrap();
+    let call = normalise(name, parse_object("Args", Some(args)).unwrap());
     render(name, outcome, Context { form, request: &request, call: &call }).unwrap()
 }
 
 fn check(name: &str, args: &str, result: Value, wanted: &str) {
-    let got = text_of(name, args, ShellForm::Wrapped, Ok(result));
+    let got = text_of(name, args, Form::Wrapped, Ok(result));
     assert_eq!(got, ToolText { text: wanted.to_owned(), is_error: false }, "{name}");
 }
 
 #[test]
 fn a_commands_result_is_wrapped_for_new_sdks() {
     let check = |result: Value, wanted: Value, is_error: bool| {
-        let got = text_of("shell", r#"{"command":"c","timeout_ms":1500}"#, ShellForm::Wrapped, Ok(result));
+        let got = text_of("shell", r#"{"command":"c","timeout_ms":1500}"#, Form::Wrapped, Ok(result));
         assert_eq!((serde_json::from_str::<Value>(&got.text).unwrap(), got.is_error), (wanted, is_error));
     };
     check(
@@ -52,7 +52,7 @@ fn a_commands_result_is_wrapped_for_new_sdks() {
 #[test]
 fn a_commands_result_is_plain_for_old_sdks() {
     let check = |result: Value, wanted: &str, is_error: bool| {
-        let got = text_of("shell", r#"{"command":"c","timeout_ms":1000}"#, ShellForm::Plain, Ok(result));
+        let got = text_of("shell", r#"{"command":"c","timeout_ms":1000}"#, Form::Plain, Ok(result));
         assert_eq!(got, ToolText { text: wanted.to_owned(), is_error });
     };
     check(json!({"stdout": "hi\n", "stderr": "note", "exit_code": 0}), "hi\n", false);
@@ -114,10 +114,10 @@ fn file_tools_speak_in_the_lines_that_sdks_parse() {
 #[test]
 fn failures_are_their_message_and_nothing_unexpected_passes_for_a_result() {
     let error = ToolError::new(ToolErrorCode::NotFound, "/p does not exist");
-    let got = text_of("read_file", r#"{"path":"/p"}"#, ShellForm::Wrapped, Err(error));
+    let got = text_of("read_file", r#"{"path":"/p"}"#, Form::Wrapped, Err(error));
     assert_eq!(got, ToolText { text: "/p does not exist".into(), is_error: true });
 
-    let (request, call) = ("req-7".parse().unwrap(), normalise("shell", None).unwrap());
-    let context = Context { form: ShellForm::Wrapped, request: &request, call: &call };
+    let (request, call) = ("req-7".parse().unwrap(), normalise("shell", serde_json::Map::new()));
+    let context = Context { form: Form::Wrapped, request: &request, call: &call };
     assert!(render("shell", Ok(json!({"unexpected": 1})), context).is_err());
 }

@@ -1,0 +1,26 @@
+//! Packet streams: commands, terminals, code, files and watches, whose vocabulary is in [`protocol::streams`].
+
+use crate::tools::Tools;
+use protocol::StreamOpen;
+use protocol::packet::PacketCodec;
+use std::sync::Arc;
+use tokio::net::UnixStream;
+use tokio_util::codec::Framed;
+
+/// The host's end of a stream.
+pub(crate) type Packets = Framed<UnixStream, PacketCodec>;
+
+/// Serves one stream to its end.
+pub(crate) async fn serve(stream: UnixStream, open: StreamOpen, tools: Arc<Tools>) {
+    let _packets = Framed::new(stream, PacketCodec);
+    let _ = tools;
+    match open {
+        StreamOpen::Mcp { .. } | StreamOpen::Tunnel { .. } => unreachable!("served elsewhere"),
+        StreamOpen::Exec(_)
+        | StreamOpen::Pty(_)
+        | StreamOpen::Code(_)
+        | StreamOpen::ReadFile(_)
+        | StreamOpen::WriteFile(_)
+        | StreamOpen::Watch(_) => {}
+    }
+}
