@@ -1,6 +1,6 @@
 # Thin on purpose: what happens is in scripts/. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run setup build install image test bench fmt lint clean uninstall
+.PHONY: help run setup build install image test conformance bench fmt lint clean uninstall
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+): ## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -22,6 +22,9 @@ image: ## Build the images whose recipes changed (ARGS: only these)
 
 test: ## Set up, then run every test (ARGS: passed to cargo test)
 	@scripts/test.sh $(ARGS)
+
+conformance: ## Set up, then let every official SDK release run the scenarios (ARGS: passed on; --help)
+	@scripts/conformance.sh $(ARGS)
 
 bench: ## Set up, then measure next to crun (ARGS: passed on)
 	@scripts/bench.sh $(ARGS)

@@ -38,14 +38,15 @@ impl Capture {
                 self.pipe = None;
                 return;
             }
-            self.read_some();
+            self.read_some(Receiver::try_read);
         }
     }
 
-    /// Reads what is in the pipe without waiting. Bounded, because a background process may write for ever.
+    /// Reads what is in the pipe without waiting. Bounded, because a background process may write for ever. Asks the
+    /// kernel itself: the runtime may not have been told yet that there is something to read, and would say no.
     pub(super) fn drain(&mut self) {
         let until = self.total + PIPE_CAPACITY as u64;
-        while self.total < until && self.read_some() {}
+        while self.total < until && self.read_some(|pipe, chunk| Ok(nix::unistd::read(pipe, chunk)?)) {}
     }
 
     /// The text, and where it was cut. A pipe that a background process still holds goes to `left`.
@@ -62,11 +63,11 @@ impl Capture {
         (text, cut)
     }
 
-    /// Whether there was something to read.
-    fn read_some(&mut self) -> bool {
+    /// Whether there was something to read. The pipe never blocks.
+    fn read_some(&mut self, read: impl Fn(&Receiver, &mut [u8]) -> io::Result<usize>) -> bool {
         let Some(pipe) = &self.pipe else { return false };
         let mut chunk = [0; CHUNK];
-        match pipe.try_read(&mut chunk) {
+        match read(pipe, &mut chunk) {
             Ok(0) => self.pipe = None,
             Ok(count) => {
                 self.total += count as u64;
@@ -143,6 +144,15 @@ mod tests {
         capture.pump().await;
         thread.join().unwrap();
         capture.finish(&LeftOpen::default())
+    }
+
+    #[tokio::test]
+    async fn a_drain_reads_what_the_runtime_has_not_heard_of() {
+        let (mut capture, writer) = Capture::new(100).unwrap();
+        // Nothing awaits between the write and the drain, so the runtime cannot know.
+        std::fs::File::from(writer).write_all(b"just now").unwrap();
+        capture.drain();
+        assert_eq!(capture.finish(&LeftOpen::default()), ("just now".into(), None));
     }
 
     #[tokio::test]
