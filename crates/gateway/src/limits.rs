@@ -102,8 +102,7 @@ impl Admission {
         let taken = tokio::time::timeout(time, self.collect(&mut body, limit)).await;
         let taken = taken.unwrap_or(Err(BodyError::TooSlow { seconds: time.as_secs() }));
         if matches!(taken, Err(BodyError::TooLarge { .. } | BodyError::NoRoom)) {
-            // Only a courtesy: whether it comes to an end does not matter.
-            let _ = tokio::time::timeout(DISCARD_TIME, discard(&mut body)).await;
+            discard_rest(&mut body).await;
         }
         taken
     }
@@ -133,6 +132,12 @@ impl Admission {
         }
         Ok(Taken { bytes: bytes.freeze(), _room: room })
     }
+}
+
+/// Reads on and throws away, within bounds, for a client that first sends and then listens.
+pub(crate) async fn discard_rest(body: &mut Body) {
+    // Only a courtesy: whether it comes to an end does not matter.
+    let _ = tokio::time::timeout(DISCARD_TIME, discard(body)).await;
 }
 
 async fn discard(body: &mut Body) {
