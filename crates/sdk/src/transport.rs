@@ -139,17 +139,8 @@ impl Transport {
 
     /// Sends a request and reads the whole answer, both within `timeout`.
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder, operation: &str, timeout: Duration) -> Result<Answer> {
-        let failed = |error| transport_error(operation, timeout, error);
-        let mut response = request.timeout(timeout).send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(Error::unexpected(operation, format!("it is longer than {} MiB", MAX_ANSWER_BYTES >> 20), None));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, body })
+        let response = request.timeout(timeout).send().await.map_err(|error| transport_error(operation, timeout, error))?;
+        read_body(response, operation, timeout).await
     }
 
     /// The client whose connections are made within `connect`.
@@ -192,6 +183,19 @@ impl std::fmt::Debug for Transport {
     }
 }
 
+/// A whole answer; `timeout` is what the request was given, for the error.
+pub(crate) async fn read_body(mut response: reqwest::Response, operation: &str, timeout: Duration) -> Result<Answer> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| transport_error(operation, timeout, error))? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(Error::unexpected(operation, format!("it is longer than {} MiB", MAX_ANSWER_BYTES >> 20), None));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, body })
+}
+
 fn build_client(base: &Url, tls: Option<rustls::ClientConfig>, connect: Duration) -> Result<reqwest::Client> {
     let agent = HeaderValue::from_static(concat!("roadstead-sdk/", env!("CARGO_PKG_VERSION")));
     let mut builder = reqwest::Client::builder()
@@ -217,7 +221,7 @@ fn build_client(base: &Url, tls: Option<rustls::ClientConfig>, connect: Duration
     builder.tls_backend_preconfigured(tls).build().map_err(|error| Error::invalid(format!("the HTTP client cannot be set up: {error}")))
 }
 
-fn transport_error(operation: &str, after: Duration, error: reqwest::Error) -> Error {
+pub(crate) fn transport_error(operation: &str, after: Duration, error: reqwest::Error) -> Error {
     if error.is_timeout() {
         return Error::Timeout { operation: operation.to_owned(), after, request_id: None };
     }
