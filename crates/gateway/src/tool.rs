@@ -6,6 +6,7 @@
 //! to say, as a [`Form`].
 
 mod arguments;
+mod catalog;
 mod render;
 
 pub(crate) use arguments::parse_object;
@@ -28,6 +29,16 @@ pub(crate) enum Form {
     Plain,
 }
 
+/// The way by which a call comes, which decides how long its client waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// The RPC action: clients give up after 60 s without an answer.
+    Rpc,
+    /// The direct route: clients wait longer than any usual call takes (900 s).
+    #[cfg_attr(not(test), allow(dead_code, reason = "for the direct route, beside which this stands"))]
+    Direct,
+}
+
 /// Calls tool `name` of a session that has just been seen, and tells its result as the client reads it.
 ///
 /// A failure of the tool, an unknown tool among them, is a text with `is_error`; a fault means that there is no answer.
@@ -38,8 +49,9 @@ pub(crate) async fn call(
     id: &SessionId,
     (name, args): (&str, Map<String, Value>),
     form: Form,
+    route: Route,
 ) -> Result<ToolText, Fault> {
-    let normal = arguments::normalise(name, args);
+    let normal = arguments::normalise(name, args, route);
     // File content is megabytes long: it is handed on, not kept.
     let (said, arguments) = (normal.without_content(), normal.arguments);
     let wanted = ToolCall { name: name.to_owned(), arguments, user: SandboxUser::default() };
@@ -50,11 +62,11 @@ pub(crate) async fn call(
         Err(Fault::new(ErrorCode::DeadlineExceeded, message))
     });
     let outcome = match ended {
-        Err(fault) if is_no_such_tool(name, &fault) => Err(ToolError::new(ToolErrorCode::UnknownTool, fault.message())),
+        Err(fault) if is_no_such_tool(name, &fault) => Err(no_such_tool(name, &fault)),
         ended => ended?,
     };
-    render::render(name, outcome, Context { form, request: trail.request(), call: &said })
-        .map_err(|error| Fault::internal(&format!("reading the result of tool {name}"), error))
+    let context = Context { form, request: trail.request(), call: &said, now: app.clock.now() };
+    render::render(name, outcome, context).map_err(|error| Fault::internal(&format!("reading the result of tool {name}"), error))
 }
 
 /// Whether a refusal is about the tool. The session has just been seen, and SDKs take a "not found" that is no tool
@@ -65,4 +77,11 @@ fn is_no_such_tool(name: &str, fault: &Fault) -> bool {
         ErrorCode::NotFound => protocol::tools::find(name).is_none(),
         _ => false,
     }
+}
+
+/// Says what would have the tool, where that is known.
+fn no_such_tool(name: &str, fault: &Fault) -> ToolError {
+    let said = fault.message();
+    let message = catalog::need(name).map_or_else(|| said.to_owned(), |need| format!("{name} needs {need}; {said}"));
+    ToolError::new(ToolErrorCode::UnknownTool, message)
 }

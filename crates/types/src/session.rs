@@ -116,4 +116,7 @@ pub struct ClientInfo {
     /// Framework name for statistics.
     #[serde(default)]
     pub framework: String,
+    /// Name of the context through which it means to transfer files; empty when it brought none.
+    #[serde(default)]
+    pub transfer_context: String,
 }

@@ -1,0 +1,64 @@
+//! Sessions under names that clients chose.
+
+use crate::support::{World, assert_fault, eventually};
+use control::{CreateSession, ListSessions};
+use types::ErrorCode;
+
+#[tokio::test]
+async fn everybody_who_comes_at_once_gets_the_same_session() {
+    let (_world, server) = World::with_server().await;
+    let request = CreateSession::default();
+    let many = (0..20).map(|_| server.control.find_or_create_session(&server.cx, "mine", &request));
+    let ids: Vec<_> = futures::future::join_all(many).await.into_iter().map(|view| view.unwrap().id).collect();
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let page = server.control.list_sessions(&server.cx, ListSessions { limit: 10, ..Default::default() }).await.unwrap();
+    assert_eq!(page.sessions.iter().map(|view| &view.id).collect::<Vec<_>>(), [&ids[0]], "one, and it is listed");
+    assert_eq!(server.control.session_called(&server.cx, "mine"), Some(ids[0].clone()));
+}
+
+#[tokio::test]
+async fn a_name_belongs_to_its_tenant_and_ends_with_its_session() {
+    let (_world, server) = World::with_server().await;
+    let request = CreateSession::default();
+    let called = async |cx: &control::OpContext| server.control.find_or_create_session(cx, "name", &request).await.unwrap().id;
+    let ours = called(&server.cx).await;
+    let stranger = server.stranger("other").await;
+    assert_eq!(server.control.session_called(&stranger, "name"), None);
+    let theirs = called(&stranger).await;
+    assert_ne!(ours, theirs);
+
+    server.control.delete_session(&server.cx, &ours, true).await.unwrap();
+    assert_eq!(server.control.session_called(&server.cx, "name"), None);
+    assert_ne!(called(&server.cx).await, ours, "a new one");
+    assert_eq!(called(&stranger).await, theirs, "untouched");
+}
+
+#[tokio::test]
+async fn names_outlive_the_server() {
+    let (world, server) = World::with_server().await;
+    let id = server.control.find_or_create_session(&server.cx, "", &CreateSession::default()).await.unwrap().id;
+    server.control.drain().await;
+    drop(server);
+    let server = world.start().await;
+    assert_eq!(server.control.session_called(&server.cx, ""), Some(id));
+}
+
+#[tokio::test]
+async fn limits_hold_and_a_failure_leaves_nothing() {
+    let mut world = World::new();
+    world.config.sessions_per_tenant = 1;
+    let server = world.start().await;
+    let request = CreateSession::default();
+    let find = async |name: &str| server.control.find_or_create_session(&server.cx, name, &request).await;
+    find("a").await.unwrap();
+    assert_fault(find("b").await, ErrorCode::ResourceExhausted, "its limit");
+    find("a").await.unwrap();
+    for bad in ["x".repeat(257), "a\nb".to_owned()] {
+        assert_fault(find(&bad).await, ErrorCode::InvalidArgument, "name");
+    }
+    let id = server.control.session_called(&server.cx, "a").unwrap();
+    server.control.delete_session(&server.cx, &id, true).await.unwrap();
+    world.runtime.fail_next(runtime::sim::SimOp::Create, [runtime::sim::SimFault::Before]);
+    assert_fault(find("a").await, ErrorCode::Unavailable, "back end");
+    eventually("another try", async || find("a").await.is_ok()).await;
+}
