@@ -4,6 +4,7 @@
 
 mod bins;
 mod host;
+pub mod raw;
 mod rpc;
 mod server;
 mod starter;

@@ -2,8 +2,8 @@
 //! the direct route, the streams; what they share is here, once.
 //!
 //! The guest knows nothing of SDKs: spellings of arguments are brought to the protocol's in [`arguments`], and structured
-//! results become the texts that SDKs parse or show in [`render`]. Which of two forms a client reads is its dialect's
-//! to say, as a [`Form`].
+//! results become the texts that SDKs parse or show in [`render`]; what a tool needs that a session lacks is in
+//! [`catalog`]. Which of two forms a client reads is its dialect's to say, as a [`Form`].
 
 mod arguments;
 mod catalog;

@@ -2,6 +2,8 @@
 
 use crate::support::{World, assert_fault, eventually};
 use control::{CreateSession, ListSessions};
+use runtime::{Runtime, SandboxSpec};
+use store::MetadataStore;
 use types::ErrorCode;
 
 #[tokio::test]
@@ -61,4 +63,24 @@ async fn limits_hold_and_a_failure_leaves_nothing() {
     world.runtime.fail_next(runtime::sim::SimOp::Create, [runtime::sim::SimFault::Before]);
     assert_fault(find("a").await, ErrorCode::Unavailable, "back end");
     eventually("another try", async || find("a").await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn two_rows_with_one_name_do_not_keep_a_server_from_starting() {
+    let (world, server) = World::with_server().await;
+    let old = server.control.find_or_create_session(&server.cx, "twice", &CreateSession::default()).await.unwrap().id;
+    let mut row = server.row(&old).await;
+    // As when the server died between the end of the one and the word of it in its row.
+    row.id = "session-a234567a234567a234567".parse().unwrap();
+    let sandbox: types::SandboxId = "sb-a234567a234567".parse().unwrap();
+    let spec = SandboxSpec { id: sandbox.clone(), image: row.image.clone(), limits: Default::default(), output: Default::default() };
+    world.runtime.create(spec).await.unwrap();
+    row.sandbox = Some(sandbox);
+    row.created_at += std::time::Duration::from_secs(60);
+    server.store.add_session(&row).await.unwrap();
+    server.control.drain().await;
+    drop(server);
+    let server = world.start().await;
+    assert_eq!(server.control.session_called(&server.cx, "twice"), Some(row.id));
+    assert!(server.control.session(&server.cx, &old).await.is_ok(), "found by its id");
 }

@@ -3,13 +3,14 @@
 //! | step | file |
 //! |---|---|
 //! | query ∪ form body → parameters with types | `params` |
-//! | parameters → a call | `decode` |
+//! | action name → what is to be done, or why not | `actions`, `actions::table` |
+//! | parameters → a call | `decode`, `extra_configs` |
 //! | a view of a session → `Data` | `encode` |
 //! | which fields and forms a version of an SDK knows | `version` |
 //! | answer or failure → envelope | `envelope`, `rescue` |
 //!
 //! Limits: a tool call's body may have 24 MiB, any other 1 MiB; over it the answer is 413. Clients give up after 60 s
-//! without an answer, so a command without a time limit of its own gets 55 s here.
+//! without an answer, so a command or code without a time limit of its own gets 55 s here.
 
 mod actions;
 mod decode;
