@@ -5,6 +5,7 @@
 mod bins;
 pub mod conformance;
 mod host;
+pub mod raw;
 mod rpc;
 mod server;
 mod starter;

@@ -5,7 +5,7 @@ use tests::Server;
 use tests::conformance::virtualenv;
 
 /// The newest release, and the version the scenario was written for.
-const NEWEST: &str = "0.22.3";
+pub(crate) const NEWEST: &str = "0.22.3";
 
 #[test]
 fn the_synchronous_client_does_everything() -> Result<()> {

@@ -165,6 +165,9 @@ impl Runtime for TestRuntime {
         open_on(UnixStream::from_std(stream).unwrap(), id, open).await
     }
 
+    async fn usage(&self, _: &SandboxId) -> Result<runtime::SandboxUsage, RuntimeError> {
+        unreachable!()
+    }
     async fn shutdown(&self) -> Result<(), RuntimeError> {
         Ok(())
     }

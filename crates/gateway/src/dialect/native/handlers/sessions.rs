@@ -36,7 +36,7 @@ pub(in super::super) async fn create(caller: Caller, request: Request) -> Reply<
     let lifetime = new.lifetime().map_err(Problem::invalid)?;
     let labels = Labels::new(new.labels).map_err(|error| Problem::invalid(error.to_string()))?;
     let client = ClientInfo { dialect: Native::NAME.to_owned(), ..ClientInfo::default() };
-    let wanted = CreateSession { image: new.image, labels, lifetime, client };
+    let wanted = CreateSession { image: new.image, labels, lifetime, client, alias: None };
     let view = caller.ask_soon(caller.app.control.create_session(&caller.cx, wanted)).await?;
     caller.trail.session(&view.id);
     Ok((StatusCode::CREATED, Json(view.into())))
