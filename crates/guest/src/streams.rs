@@ -4,7 +4,7 @@ mod exec;
 mod file;
 mod hangup;
 pub(crate) mod pty;
-mod watch;
+pub(crate) mod watch;
 
 use crate::tools::Tools;
 use futures::SinkExt;
@@ -36,7 +36,7 @@ pub(crate) async fn serve(stream: UnixStream, open: StreamOpen, tools: Arc<Tools
         StreamOpen::Code(_) => {}
         StreamOpen::ReadFile(open) => file::read(packets, open).await,
         StreamOpen::WriteFile(open) => file::write(packets, open).await,
-        StreamOpen::Watch(open) => watch::serve(packets, open).await,
+        StreamOpen::Watch(open) => watch::serve(packets, open, &tools).await,
     }
 }
 

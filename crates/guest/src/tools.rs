@@ -4,12 +4,14 @@ use crate::files::{self, Watches, as_user};
 use crate::process::Processes;
 use crate::shell::Shell;
 use crate::streams::pty::Terminals;
+use crate::streams::watch::MAX_WATCHES;
 use protocol::tools::{self, filesystem as fs, metrics, pty, shell};
 use protocol::{CallMeta, MAX_PAYLOAD_BYTES, ToolError, ToolErrorCode, ToolOutcome, json_length};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use types::{Capability, OutputLimit};
 
@@ -21,13 +23,16 @@ pub struct Tools {
     shell: Shell,
     watches: Watches,
     pub(crate) terminals: Terminals,
+    /// Places for watch streams.
+    pub(crate) watches_open: Semaphore,
 }
 
 impl Tools {
     /// The tools that an image with these capabilities has.
     pub fn new(capabilities: Vec<Capability>, processes: Arc<Processes>, output: OutputLimit) -> Self {
         let shell = Shell::new(processes.clone(), output);
-        Self { capabilities, shell, processes, watches: Watches::default(), terminals: Terminals::default() }
+        let watches_open = Semaphore::new(MAX_WATCHES);
+        Self { capabilities, shell, processes, watches: Watches::default(), terminals: Terminals::default(), watches_open }
     }
 
     /// Them, as they stand in the table.
