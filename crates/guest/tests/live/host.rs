@@ -65,7 +65,7 @@ impl Host {
             .unwrap();
         let runtime = Arc::new(TestRuntime { socket, opened: AtomicUsize::new(0), shutters: Mutex::default() });
         let guest = Guest::new(runtime.clone(), boot.sandbox);
-        Some(Self { guest, runtime, cgroup, directory: directory, process })
+        Some(Self { guest, runtime, cgroup, directory, process })
     }
 
     pub(crate) async fn call(&self, name: &str, arguments: Value) -> ToolOutcome {
