@@ -5,7 +5,7 @@ mod exec;
 mod file;
 mod hangup;
 pub(crate) mod pty;
-mod watch;
+pub(crate) mod watch;
 
 use crate::tools::Tools;
 use futures::SinkExt;
@@ -37,7 +37,7 @@ pub(crate) async fn serve(stream: UnixStream, open: StreamOpen, tools: Arc<Tools
         StreamOpen::Code(open) => code::serve(packets, open, &tools.kernels).await,
         StreamOpen::ReadFile(open) => file::read(packets, open).await,
         StreamOpen::WriteFile(open) => file::write(packets, open).await,
-        StreamOpen::Watch(open) => watch::serve(packets, open).await,
+        StreamOpen::Watch(open) => watch::serve(packets, open, &tools).await,
     }
 }
 

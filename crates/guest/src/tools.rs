@@ -5,6 +5,7 @@ use crate::kernel::Kernels;
 use crate::process::Processes;
 use crate::shell::Shell;
 use crate::streams::pty::Terminals;
+use crate::streams::watch::MAX_WATCHES;
 use protocol::tools::environment::{self, GetEnvArgs, GetEnvResult, SetEnvArgs, SetEnvResult};
 use protocol::tools::{self, code, filesystem as fs, metrics, pty, shell};
 use protocol::{CallMeta, MAX_PAYLOAD_BYTES, ToolError, ToolErrorCode, ToolOutcome, json_length};
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use types::{Capability, OutputLimit};
 
@@ -24,6 +26,8 @@ pub struct Tools {
     shell: Shell,
     watches: Watches,
     pub(crate) terminals: Terminals,
+    /// Places for watch streams.
+    pub(crate) watches_open: Semaphore,
 }
 
 impl Tools {
@@ -31,7 +35,8 @@ impl Tools {
     pub fn new(capabilities: Vec<Capability>, processes: Arc<Processes>, output: OutputLimit) -> Self {
         let kernels = Kernels::new(processes.clone(), output);
         let shell = Shell::new(processes.clone(), output);
-        Self { capabilities, kernels, shell, processes, watches: Watches::default(), terminals: Terminals::default() }
+        let watches_open = Semaphore::new(MAX_WATCHES);
+        Self { capabilities, kernels, shell, processes, watches: Watches::default(), terminals: Terminals::default(), watches_open }
     }
 
     /// Them, as they stand in the table.

@@ -21,7 +21,7 @@ pub(crate) struct Host {
     pub(crate) guest: Guest,
     pub(crate) runtime: Arc<TestRuntime>,
     pub(crate) cgroup: Option<PathBuf>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     process: Child,
 }
 
@@ -72,7 +72,7 @@ impl Host {
             .unwrap();
         let runtime = Arc::new(TestRuntime { socket, opened: AtomicUsize::new(0), shutters: Mutex::default() });
         let guest = Guest::new(runtime.clone(), boot.sandbox);
-        Some(Self { guest, runtime, cgroup, _directory: directory, process })
+        Some(Self { guest, runtime, cgroup, directory, process })
     }
 
     pub(crate) async fn call(&self, name: &str, arguments: Value) -> ToolOutcome {
@@ -85,6 +85,16 @@ impl Host {
 
     pub(crate) async fn shell(&self, command: &str) -> Value {
         self.call("shell", json!({ "command": command })).await.unwrap()
+    }
+
+    /// A directory of the test's own.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The guest's process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// A field of the guest's `/proc/PID/status`, kB.

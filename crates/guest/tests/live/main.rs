@@ -5,5 +5,8 @@ mod exec;
 mod files;
 mod host;
 mod packets;
+mod pty;
 mod shell;
 mod streams;
+mod transfer;
+mod watch;

@@ -33,10 +33,8 @@ const MAX_STATS_LEN: usize = 64;
 pub(super) fn create_session(params: &Params, agent: &str, tenant: &TenantId) -> Result<CreateSession, Refusal> {
     refuse_later_features(params)?;
     extra_configs::check(params)?;
-    let client = ClientInfo {
-        transfer_context: transfer_context(params, tenant)?,
-        ..ClientInfo { vpc: params.flag("VpcResource")?, ..client(params, agent)? }
-    };
+    let (transfer_context, vpc) = (transfer_context(params, tenant)?, params.flag("VpcResource")?);
+    let client = ClientInfo { transfer_context, vpc, ..client(params, agent)? };
     Ok(CreateSession {
         image: params.text("ImageId").map(str::to_owned),
         labels: labels(params)?.unwrap_or_default(),
