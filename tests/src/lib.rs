@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod bins;
+mod direct;
 mod host;
 mod rpc;
 mod server;
 mod starter;
 
 pub use bins::Bins;
+pub use direct::{Direct, Socket};
 pub use host::{ProcStatus, descendants_of, namespace_inode, wait_until};
 pub use rpc::{Answer, Rpc, ToolAnswer};
 pub use server::{Server, ServerBuilder};

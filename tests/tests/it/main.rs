@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cli;
+mod direct;
 mod isolation;
 mod life;
 mod links;
@@ -9,3 +10,4 @@ mod network;
 mod python_sdk;
 mod rust_sdk;
 mod tenancy;
+mod web_socket;

@@ -1,9 +1,10 @@
 //! The official Python SDK, unmodified, from its registry.
 
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use tests::Server;
 
 /// The newest release, and the version the scenario was written for.
@@ -31,9 +32,16 @@ fn first_light(mode: &str) -> Result<()> {
 }
 
 /// A virtual environment with that release in it, made once per target directory.
-fn virtualenv(version: &str) -> Result<PathBuf> {
-    static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    MADE.get_or_init(|| make(version).map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
+pub(crate) fn virtualenv(version: &str) -> Result<PathBuf> {
+    static MADE: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    // Held while it is made, so that two tests do not make one.
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(python) = made.get(version) {
+        return Ok(python.clone());
+    }
+    let python = make(version)?;
+    made.insert(version.to_owned(), python.clone());
+    Ok(python)
 }
 
 fn make(version: &str) -> Result<PathBuf> {

@@ -90,7 +90,7 @@ async fn ordinary_keys_do_not_manage() -> Result<()> {
     Ok(())
 }
 
-fn new_key(server: &Server, args: &[&str]) -> Result<(String, String)> {
+pub(crate) fn new_key(server: &Server, args: &[&str]) -> Result<(String, String)> {
     let mut all = vec!["--json", "key", "create"];
     all.extend_from_slice(args);
     let made: Value = serde_json::from_str(&server.cli_ok(&all)?)?;
