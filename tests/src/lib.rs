@@ -4,6 +4,7 @@
 
 mod bins;
 pub mod conformance;
+mod direct;
 mod host;
 pub mod raw;
 mod rpc;
@@ -11,6 +12,7 @@ mod server;
 mod starter;
 
 pub use bins::Bins;
+pub use direct::{Direct, Socket};
 pub use host::{ProcStatus, descendants_of, namespace_inode, wait_until};
 pub use rpc::{Answer, Rpc, ToolAnswer};
 pub use server::{Server, ServerBuilder};

@@ -85,3 +85,6 @@ impl Dialect for Direct {
         refusal.into_response(trail.request())
     }
 }
+
+#[cfg(test)]
+mod tests;

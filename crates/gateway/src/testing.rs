@@ -1,16 +1,16 @@
 //! What the tests of this crate share: a front door over simulated sandboxes, and values.
 
 use crate::app::{App, Reach};
-use crate::config::GatewayConfig;
+use crate::config::{GatewayConfig, Timeouts};
 use crate::origin::Origin;
 use async_trait::async_trait;
 use axum::body::Body;
 use control::{Control, ControlConfig, Guests, Identity, OpContext, Parts, SessionView, ToolGuest};
 use http::Response;
 use http_body_util::BodyExt;
-use protocol::{CallMeta, ToolOutcome};
-use runtime::RuntimeError;
+use protocol::{CallMeta, StreamOpen, ToolOutcome};
 use runtime::sim::SimRuntime;
+use runtime::{ByteStream, Runtime, RuntimeError, SandboxFacts, SandboxSpec};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Entropy for Counter {
     }
 }
 
-/// Guests whose tools answer with a canned result: `shell` ends as its command line says (`exit N` or anything else),
+/// Guests whose tools answer with a canned result: `shell` ends as its command line says (`exit N`, `sleep-ms N` or anything else),
 /// every other tool returns its arguments.
 #[derive(Debug)]
 struct Canned;
@@ -52,6 +52,9 @@ impl ToolGuest for Canned {
         }
         let command = arguments["command"].as_str().unwrap_or_default();
         let exit_code: i32 = command.strip_prefix("exit ").map_or(0, |code| code.parse().unwrap());
+        if let Some(ms) = command.strip_prefix("sleep-ms ") {
+            tokio::time::sleep(std::time::Duration::from_millis(ms.parse().unwrap())).await;
+        }
         let stderr = if exit_code == 0 { "" } else { "failed\n" };
         Ok(Ok(json!({ "stdout": format!("{}:{command}\n", call.user.name()), "stderr": stderr, "exit_code": exit_code })))
     }
@@ -60,6 +63,46 @@ impl ToolGuest for Canned {
 impl Guests for Canned {
     fn guest(&self, _: &SandboxId) -> Arc<dyn ToolGuest> {
         Arc::new(Self)
+    }
+}
+
+/// What sandboxes answer to streams; `None` leaves it to the simulation.
+pub(crate) type Script = fn(&StreamOpen) -> Option<ByteStream>;
+
+/// The simulation, with streams that answer.
+#[derive(Debug)]
+struct Scripted {
+    sim: Arc<SimRuntime>,
+    script: Script,
+}
+
+#[async_trait]
+impl Runtime for Scripted {
+    async fn images(&self) -> Result<Vec<ImageManifest>, RuntimeError> {
+        self.sim.images().await
+    }
+
+    async fn create(&self, spec: SandboxSpec) -> Result<SandboxFacts, RuntimeError> {
+        self.sim.create(spec).await
+    }
+
+    async fn destroy(&self, id: &SandboxId) -> Result<(), RuntimeError> {
+        self.sim.destroy(id).await
+    }
+
+    async fn list(&self) -> Result<Vec<SandboxFacts>, RuntimeError> {
+        self.sim.list().await
+    }
+
+    async fn open_stream(&self, id: &SandboxId, open: &StreamOpen) -> Result<ByteStream, RuntimeError> {
+        match (self.script)(open) {
+            Some(stream) => Ok(stream),
+            None => self.sim.open_stream(id, open).await,
+        }
+    }
+
+    async fn shutdown(&self) -> Result<(), RuntimeError> {
+        self.sim.shutdown().await
     }
 }
 
@@ -73,19 +116,24 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(Timeouts::default(), |_| None).await
+    }
+
+    /// One with other time limits, whose sandboxes answer streams as `script` says.
+    pub(crate) async fn with(timeouts: Timeouts, script: Script) -> Self {
         let runtime = Arc::new(SimRuntime::new(vec![ImageManifest {
             id: "linux_latest".parse().unwrap(),
             os: "linux".into(),
             arch: "x86_64".into(),
             description: "for tests".into(),
-            capabilities: vec![Capability::Shell, Capability::Filesystem],
+            capabilities: vec![Capability::Shell, Capability::Filesystem, Capability::Code],
             layers: Vec::new(),
             nested_user_namespaces: false,
             built_at: None,
         }]));
         let parts = Parts {
             store: Arc::new(SqliteStore::open_in_memory().await.unwrap()),
-            runtime: runtime.clone(),
+            runtime: Arc::new(Scripted { sim: runtime.clone(), script }),
             clock: Arc::new(Noon),
             entropy: Arc::new(Counter::default()),
             node: "node-test".parse::<NodeId>().unwrap(),
@@ -98,7 +146,7 @@ impl World {
             plain: Some("127.0.0.1:8080".parse().unwrap()),
             links: Origin::new("links_url", None, 8444).unwrap(),
         };
-        Self { app: App::new(&config(PathBuf::from("/nonexistent")), control, reach), runtime, key }
+        Self { app: App::new(&GatewayConfig { timeouts, ..config(PathBuf::from("/nonexistent")) }, control, reach), runtime, key }
     }
 }
 

@@ -80,3 +80,6 @@ fn accept(headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
         None => Err(Refusal::new(StatusCode::UPGRADE_REQUIRED, "UpgradeRequired", "this address is a WebSocket of version 13")),
     }
 }
+
+#[cfg(test)]
+mod tests;
