@@ -3,7 +3,8 @@
 use crate::files::{self, Watches, as_user};
 use crate::process::Processes;
 use crate::shell::Shell;
-use protocol::tools::{self, filesystem as fs, shell};
+use crate::streams::pty::Terminals;
+use protocol::tools::{self, filesystem as fs, metrics, pty, shell};
 use protocol::{CallMeta, MAX_PAYLOAD_BYTES, ToolError, ToolErrorCode, ToolOutcome, json_length};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,12 +20,14 @@ pub struct Tools {
     pub(crate) processes: Arc<Processes>,
     shell: Shell,
     watches: Watches,
+    pub(crate) terminals: Terminals,
 }
 
 impl Tools {
     /// The tools that an image with these capabilities has.
     pub fn new(capabilities: Vec<Capability>, processes: Arc<Processes>, output: OutputLimit) -> Self {
-        Self { capabilities, shell: Shell::new(processes.clone(), output), processes, watches: Watches::default() }
+        let shell = Shell::new(processes.clone(), output);
+        Self { capabilities, shell, processes, watches: Watches::default(), terminals: Terminals::default() }
     }
 
     /// Them, as they stand in the table.
@@ -71,6 +74,11 @@ impl Tools {
                 let watches = self.watches.clone();
                 file(call, arguments, move |args| watches.get_file_change(user, &args, &cancel)).await
             }
+            pty::PTY_LIST => {
+                let metrics::NoArgs {} = parse(arguments)?;
+                to_value(self.terminals.list())
+            }
+            pty::PTY_KILL => to_value(self.terminals.kill(&parse(arguments)?).await?),
             _ => Err(ToolError::new(ToolErrorCode::UnknownTool, format!("the tool {name:?} stands in the table but this guest lacks it"))),
         }
     }
