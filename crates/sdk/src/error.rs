@@ -1,5 +1,6 @@
 //! What can go wrong, as types: each says whether trying again helps and which request it was.
 
+use crate::git::GitError;
 use std::time::Duration;
 
 /// The result of every call in this crate.
@@ -42,6 +43,9 @@ pub enum Error {
     /// The service was reached, and the tool inside the session failed.
     #[error("{0}")]
     Tool(Box<ToolError>),
+    /// A git command inside the session failed.
+    #[error("{0}")]
+    Git(Box<GitError>),
     /// A page behind the last one was asked for.
     #[error("page {page} does not exist: {total_count} sessions match in all")]
     PageOutOfRange {
@@ -179,6 +183,7 @@ impl Error {
                 error.request_id.as_deref()
             }
             Self::Tool(error) => Some(&error.request_id),
+            Self::Git(error) => Some(&error.request_id),
             Self::PageOutOfRange { request_id, .. } => Some(request_id),
             Self::Timeout { request_id, .. } | Self::UnexpectedAnswer { request_id, .. } => request_id.as_deref(),
             Self::Validation { .. } | Self::Transport { .. } | Self::Disconnected { .. } => None,

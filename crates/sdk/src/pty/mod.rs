@@ -1,7 +1,9 @@
 //! Terminals in a session.
 
+mod manager;
 mod options;
 
+pub use manager::Ptys;
 pub use options::{PtyOptions, PtySize};
 
 use crate::native::channel;
