@@ -1,5 +1,6 @@
 //! Packet streams: commands, terminals, code, files and watches, whose vocabulary is in [`protocol::streams`].
 
+mod code;
 mod exec;
 mod file;
 mod hangup;
@@ -33,7 +34,7 @@ pub(crate) async fn serve(stream: UnixStream, open: StreamOpen, tools: Arc<Tools
         StreamOpen::Mcp { .. } | StreamOpen::Tunnel { .. } => unreachable!("served elsewhere"),
         StreamOpen::Exec(open) => exec::serve(packets, open, &tools.processes).await,
         StreamOpen::Pty(open) => pty::serve(packets, open, &tools).await,
-        StreamOpen::Code(_) => {}
+        StreamOpen::Code(open) => code::serve(packets, open, &tools.kernels).await,
         StreamOpen::ReadFile(open) => file::read(packets, open).await,
         StreamOpen::WriteFile(open) => file::write(packets, open).await,
         StreamOpen::Watch(open) => watch::serve(packets, open).await,

@@ -23,7 +23,7 @@ pub(super) fn options(before: &str, store: &str) -> (String, Option<String>) {
     (kept.join(" "), replaced)
 }
 
-/// The words as a JVM separates them: by space, save within quotes of either kind. The quotes are kept.
+/// The words as a JVM separates them: by space, save within quotes of either kind, which are kept.
 fn words(text: &str) -> Vec<&str> {
     let (mut words, mut start, mut quote) = (Vec::new(), None, None);
     for (at, c) in text.char_indices() {
@@ -41,8 +41,21 @@ fn words(text: &str) -> Vec<&str> {
     words
 }
 
+/// A word as the JVM reads it.
 fn bare(word: &str) -> String {
-    word.chars().filter(|c| !matches!(c, '\'' | '"')).collect()
+    let mut quote = None;
+    let mut reads = |c: &char| match quote {
+        Some(open) if open == *c => {
+            quote = None;
+            false
+        }
+        None if matches!(c, '\'' | '"') => {
+            quote = Some(*c);
+            false
+        }
+        _ => true,
+    };
+    word.chars().filter(|c| reads(c)).collect()
 }
 
 fn quoted(word: &str) -> String {

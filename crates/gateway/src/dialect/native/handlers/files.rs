@@ -91,7 +91,7 @@ pub(in super::super) async fn write(caller: Caller, Path(id): Path<String>, quer
     match pour(&caller, &id, &mut body, packets).await? {
         FileWriteOutput::Written { bytes } => Ok(Json(Wrote { bytes })),
         FileWriteOutput::Failed { error } => {
-            limits::discard_rest(&mut body).await;
+            limits::discard(&mut body).await;
             Err(Problem::from_tool(&error))
         }
     }
