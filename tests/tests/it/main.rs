@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cli;
+mod command_line;
 mod conformance;
 mod isolation;
 mod life;
@@ -9,4 +10,5 @@ mod links;
 mod network;
 mod python_sdk;
 mod rust_sdk;
+mod streams;
 mod tenancy;
