@@ -64,7 +64,7 @@ pub(crate) fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
 /// The two halves of a WebSocket.
 pub(crate) fn halves(socket: WebSocket, timeouts: &Timeouts) -> (Incoming, Outgoing) {
     let (sink, stream) = socket.split();
-    let mut pings = tokio::time::interval_at(Instant::now() + timeouts.stream_ping, timeouts.stream_ping);
+    let mut pings = tokio::time::interval_at(Instant::now() + timeouts.socket_ping, timeouts.socket_ping);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     (Incoming { messages: stream, silence: timeouts.stream_silence }, Outgoing { messages: sink, pings })
 }

@@ -17,6 +17,8 @@ pub(crate) use tokio_tungstenite::tungstenite::Message;
 const MAX_MESSAGE: usize = 32 << 20;
 /// Messages that wait for a connection to take them before their senders wait too.
 const WAITING_MESSAGES: usize = 16;
+/// Between unasked signs of life on a connection.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 
 pub(crate) type Socket = WebSocketStream<reqwest::Upgraded>;
 pub(crate) type Reader = futures::stream::SplitStream<Socket>;
@@ -82,7 +84,16 @@ pub(crate) fn split(socket: Socket) -> (Reader, mpsc::Sender<Message>, Guard) {
     let (mut sink, reader) = socket.split();
     let (sender, mut waiting) = mpsc::channel::<Message>(WAITING_MESSAGES);
     let task = tokio::spawn(async move {
-        while let Some(message) = waiting.recv().await {
+        let mut signs = tokio::time::interval_at(tokio::time::Instant::now() + SIGN_OF_LIFE, SIGN_OF_LIFE);
+        loop {
+            let message = tokio::select! {
+                message = waiting.recv() => match message {
+                    Some(message) => message,
+                    None => return,
+                },
+                // Pings are answered only as far as the socket is read, which its user may put off.
+                _ = signs.tick() => Message::Pong(bytes::Bytes::new()),
+            };
             // A reader of the same socket hears of the failure, and can tell it.
             if sink.send(message).await.is_err() {
                 return;

@@ -3,6 +3,7 @@
 mod auto_session;
 mod bad_input;
 mod cli;
+mod command_line;
 mod conformance;
 mod direct;
 mod isolation;
@@ -13,6 +14,7 @@ mod network;
 mod old_python;
 mod python_sdk;
 mod rust_sdk;
+mod streams;
 mod tenancy;
 mod typescript;
 mod web_socket;

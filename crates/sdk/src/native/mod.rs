@@ -5,9 +5,11 @@
 
 pub(crate) mod channel;
 mod files;
+mod sessions;
 mod streams;
 
 pub use files::WriteFile;
+pub use sessions::Listed;
 
 use crate::error::ApiError;
 use crate::transport::Answer;
@@ -414,6 +416,9 @@ struct Reason {
     message: String,
     #[serde(default)]
     request_id: Option<String>,
+    /// Whether a tool inside the session failed, and not the server.
+    #[serde(default)]
+    tool: bool,
 }
 
 /// Why the server refused.
@@ -422,7 +427,11 @@ fn refusal(operation: &str, answer: &Answer) -> Error {
         code: FOREIGN.to_owned(),
         message: "the answer is not a Roadstead server's".into(),
         request_id: None,
+        tool: false,
     });
+    if reason.tool {
+        return Error::tool(operation, reason.message, reason.request_id.unwrap_or_default());
+    }
     Error::from_api(ApiError {
         operation: operation.to_owned(),
         code: reason.code,

@@ -10,7 +10,7 @@ use futures::{SinkExt, StreamExt};
 use protocol::packet::{MAX_PACKET, Packet};
 use runtime::PacketStream;
 use serde::Deserialize;
-use types::Fault;
+use types::{ErrorCode, Fault};
 
 /// How a stream ended.
 #[derive(Debug)]
@@ -42,7 +42,21 @@ pub(super) async fn relay(caller: &Caller, kind: Kind, packets: PacketStream, in
     tokio::select! {
         end = outward(out_of, outgoing) => end,
         end = inward(kind, incoming, into) => end,
+        fault = revoked(caller) => End::Failed(fault),
         () = caller.app.draining.cancelled() => End::Draining,
+    }
+}
+
+/// Waits until the key that opened the stream no longer holds.
+async fn revoked(caller: &Caller) -> Fault {
+    loop {
+        tokio::time::sleep(caller.app.timeouts.socket_recheck).await;
+        let identity = &caller.cx.identity;
+        match caller.app.control.check_not_revoked(&identity.tenant, &identity.key).await {
+            Err(fault) if fault.code() == ErrorCode::Unauthenticated => return fault,
+            // Whether it holds cannot be said now; the next look may tell.
+            _ => {}
+        }
     }
 }
 
