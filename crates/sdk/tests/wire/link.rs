@@ -91,7 +91,10 @@ async fn terminals_share_one_connection_and_lose_no_output() {
             let typed = socket.json().await;
             assert_eq!(typed["data"]["method"], "pty.input");
             let data = typed["data"]["params"]["data"].as_str().unwrap();
-            assert_eq!((typed["data"]["params"]["encoding"].as_str(), STANDARD.decode(data).unwrap()), (Some("base64"), b"\x03\xff".to_vec()));
+            assert_eq!(
+                (typed["data"]["params"]["encoding"].as_str(), STANDARD.decode(data).unwrap()),
+                (Some("base64"), b"\x03\xff".to_vec())
+            );
             assert_eq!(socket.json().await["data"]["params"], json!({"ptySessionId": "p1", "cols": 3, "rows": 4}));
             let list = socket.json().await;
             reply(&mut socket, &list, json!({"result": {"ptySessionIds": ["p1"]}})).await;

@@ -2,8 +2,8 @@
 
 mod calls;
 mod files;
+mod life;
 mod link;
 mod modules;
 mod native;
-mod life;
 mod stub;

@@ -157,7 +157,10 @@ async fn an_address_in_a_private_cloud_that_was_set_by_hand_is_used() {
     assert_eq!(call(known).await, "near");
     let request = &near.seen()[0];
     assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/callTool"));
-    assert_eq!((request.field("tool"), request.field("token"), request.field("args")), (Some("shell"), Some("tok"), Some(r#"{"command":"a b"}"#)));
+    assert_eq!(
+        (request.field("tool"), request.field("token"), request.field("args")),
+        (Some("shell"), Some("tok"), Some(r#"{"command":"a b"}"#))
+    );
     assert!(request.query["requestId"].starts_with("vpc-"));
 }
 
