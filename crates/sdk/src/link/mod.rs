@@ -170,8 +170,7 @@ impl Session {
     /// Where the session's WebSocket is. A handle made without a request asks for it.
     async fn link_address(&self, operation: &str) -> Result<Address> {
         fn known(properties: &SessionProperties) -> Option<Address> {
-            let text = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
-            Some(Address { url: text(&properties.ws_url)?, token: text(&properties.token)? })
+            Some(Address { url: properties.ws_url()?, token: properties.token.clone().filter(|token| !token.is_empty())? })
         }
         if let Some(address) = known(self.properties()) {
             return Ok(address);
