@@ -17,6 +17,7 @@ use control::{OpContext, ToolCall};
 use protocol::{ToolError, ToolErrorCode};
 use render::Context;
 use serde_json::{Map, Value};
+use std::time::Duration;
 use types::{ErrorCode, Fault, SandboxUser, SessionId};
 
 /// The form of the results that grew from bare text to JSON: commands and code.
@@ -39,12 +40,26 @@ pub(crate) async fn call(
     (name, args): (&str, Map<String, Value>),
     form: Form,
 ) -> Result<ToolText, Fault> {
+    call_within(app, trail, cx, id, (name, args), form, app.timeouts.call).await
+}
+
+/// As [`call`], on a route whose clients wait `patience` for any answer, and for that of a command so much longer than its
+/// own limit.
+pub(crate) async fn call_within(
+    app: &App,
+    trail: &Trail,
+    cx: &OpContext,
+    id: &SessionId,
+    (name, args): (&str, Map<String, Value>),
+    form: Form,
+    patience: Duration,
+) -> Result<ToolText, Fault> {
     let normal = arguments::normalise(name, args);
     // File content is megabytes long: it is handed on, not kept.
     let (said, arguments) = (normal.without_content(), normal.arguments);
     let wanted = ToolCall { name: name.to_owned(), arguments, user: SandboxUser::default() };
     // A command ends by its own limit; the engine gets time to say so.
-    let limit = said.time_limit.unwrap_or_default() + app.timeouts.call;
+    let limit = said.time_limit.unwrap_or_default() + patience;
     let ended = tokio::time::timeout(limit, app.control.call_tool(cx, id, wanted)).await.unwrap_or_else(|_| {
         let message = format!("the server did not get it done within {} s; ask for the state before trying again", limit.as_secs());
         Err(Fault::new(ErrorCode::DeadlineExceeded, message))

@@ -116,4 +116,7 @@ pub struct ClientInfo {
     /// Framework name for statistics.
     #[serde(default)]
     pub framework: String,
+    /// Whether it asked to reach the session on a network address instead of through the API.
+    #[serde(default)]
+    pub vpc: bool,
 }

@@ -147,7 +147,13 @@ fn client(params: &Params) -> Result<ClientInfo, Refusal> {
         "rust" => Some(SdkLanguage::Rust),
         _ => None,
     };
-    Ok(ClientInfo { dialect: version::DIALECT.to_owned(), language, version: short(stats.sdk_version), framework: short(stats.framework) })
+    Ok(ClientInfo {
+        dialect: version::DIALECT.to_owned(),
+        language,
+        version: short(stats.sdk_version),
+        framework: short(stats.framework),
+        vpc: params.flag("VpcResource")?,
+    })
 }
 
 fn page_size(params: &Params) -> Result<u32, Refusal> {
