@@ -22,7 +22,9 @@
 //! ```
 //!
 //! * [`AgentBay`] is the client: create, get, attach, list, delete.
-//! * [`Session`] is the handle: info, labels, links, tools, [`Session::command`], [`Session::files`].
+//! * [`Session`] is the handle: info, labels, links, tools, [`Session::command`], [`Session::code`], [`Session::pty`],
+//!   [`Session::files`], [`Session::git`], [`Session::env`], [`Session::metrics`].
+//! * [`SessionPool`] keeps sessions ready.
 //! * Every result is a [`Response`], which is the value and the request's id.
 //! * Every failure is an [`Error`], which says of what kind it is and whether trying again helps.
 //! * [`native`] is what only a Roadstead server offers.
@@ -51,6 +53,20 @@
 #![doc = include_str!("../examples/tools.rs")]
 #![doc = "```\n\n## Limits and errors\n\n```no_run"]
 #![doc = include_str!("../examples/limits.rs")]
+#![doc = "```\n\n## Code\n\n```no_run"]
+#![doc = include_str!("../examples/code.rs")]
+#![doc = "```\n\n## A command as a stream\n\n```no_run"]
+#![doc = include_str!("../examples/stream.rs")]
+#![doc = "```\n\n## A terminal\n\n```no_run"]
+#![doc = include_str!("../examples/pty.rs")]
+#![doc = "```\n\n## Changes as they happen\n\n```no_run"]
+#![doc = include_str!("../examples/watch.rs")]
+#![doc = "```\n\n## Git\n\n```no_run"]
+#![doc = include_str!("../examples/git.rs")]
+#![doc = "```\n\n## Large files\n\n```no_run"]
+#![doc = include_str!("../examples/transfer.rs")]
+#![doc = "```\n\n## A pool of sessions\n\n```no_run"]
+#![doc = include_str!("../examples/pool.rs")]
 #![doc = "```"]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

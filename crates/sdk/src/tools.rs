@@ -10,9 +10,6 @@ use std::time::Duration;
 const DIRECT_TIMEOUT: Duration = Duration::from_secs(900);
 /// How long a call inside a virtual private cloud may take.
 const VPC_TIMEOUT: Duration = Duration::from_secs(30);
-/// Tools that every session has in this group.
-const SYSTEM_TOOLS: [&str; 2] = ["set_env", "get_env"];
-const SYSTEM_SERVER: &str = "wuying_system";
 /// What is listed for a session whose image is not known.
 const DEFAULT_IMAGE: &str = "linux_latest";
 
@@ -165,10 +162,6 @@ impl Session {
                 self.call_in_vpc(place, token, server, name, arguments, options).await
             }
             (Some(url), Some(token), _, Some(server)) => self.call_directly(url, token, server, name, arguments, options).await,
-            // The environment's tools are reached directly though no list names them.
-            (Some(url), Some(token), _, None) if SYSTEM_TOOLS.contains(&name) => {
-                self.call_directly(url, token, SYSTEM_SERVER, name, arguments, options).await
-            }
             _ => self.call_by_api(&server.unwrap_or_default(), name, arguments, options).await,
         }
     }
@@ -188,6 +181,7 @@ impl Session {
             .call("CallMcpTool", &format!("calling tool {name} in"))
             .param("Name", name)
             .param("Args", arguments.to_string())
+            .param("AutoGenSession", "False")
             .param("Server", server)
             .timeouts(options.timeouts);
         let envelope = self.transport().call(call).await?;

@@ -26,7 +26,7 @@ const MAX_SPECIAL_CLIENTS: usize = 4;
 pub(crate) struct Settings {
     pub base: Url,
     pub api_key: String,
-    pub region: Option<String>,
+    pub region: String,
     pub timeout: Duration,
     pub ca_file: Option<PathBuf>,
 }
@@ -38,7 +38,7 @@ pub(crate) struct Transport {
     tls: Option<rustls::ClientConfig>,
     base: Url,
     api_key: String,
-    region: Option<String>,
+    region: String,
     timeout: Duration,
     /// Whether the service has Roadstead's own interface, once that is known.
     roadstead: OnceLock<bool>,
@@ -207,8 +207,8 @@ impl Transport {
         &self.api_key
     }
 
-    pub(crate) fn region(&self) -> Option<&str> {
-        self.region.as_deref()
+    pub(crate) fn region(&self) -> &str {
+        &self.region
     }
 
     pub(crate) fn timeout(&self) -> Duration {

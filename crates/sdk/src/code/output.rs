@@ -164,10 +164,12 @@ impl CodeError {
         let text = match value {
             Value::Null => return None,
             Value::String(text) => text.clone(),
-            other => ["message", "value", "code"]
-                .iter()
-                .find_map(|key| other.get(key).and_then(Value::as_str))
-                .map_or_else(|| other.to_string(), str::to_owned),
+            other => match ["code", "message"].map(|key| other.get(key).and_then(Value::as_str)) {
+                [Some(class), Some(words)] if is_class(class) && !words.starts_with(class) => format!("{class}: {words}"),
+                [_, Some(words)] => words.to_owned(),
+                [Some(code), None] => code.to_owned(),
+                [None, None] => other.to_string(),
+            },
         };
         if text.trim().is_empty() {
             return None;

@@ -159,7 +159,8 @@ impl CodeStream {
                 CodeEvent::Ended(end) => {
                     output.execution_count = end.execution_count;
                     output.execution_time = end.execution_time;
-                    output.error = output.error.or(end.error);
+                    // The end has the traceback, too.
+                    output.error = end.error.or(output.error);
                 }
             }
         }
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(part(json!({"eventType": "stdout", "chunk": "a"})), Some(CodeEvent::Stdout("a".into())));
         let result = part(json!({"eventType": "result", "result": {"isMainResult": true, "mime": {"text/plain": "4"}}}));
         assert!(matches!(result, Some(CodeEvent::Result(result)) if result.is_main && result.text.as_deref() == Some("4")));
-        let error = part(json!({"eventType": "error", "error": {"code": "E", "message": "NameError: x", "traceId": "t"}}));
+        let error = part(json!({"eventType": "error", "error": {"code": "NameError", "message": "x", "traceId": "t"}}));
         assert!(matches!(error, Some(CodeEvent::Error(error)) if error.message == "NameError: x"));
         assert_eq!(part(json!({"eventType": "new"})), None);
     }

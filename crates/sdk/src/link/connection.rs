@@ -127,7 +127,9 @@ impl Actor {
                 next = next_command(&messages, &mut self.commands) => {
                     let Some((permit, command)) = next else { return };
                     permit.send(command.message);
+                    // Whoever has stopped waiting needs nothing kept.
                     self.subscribers.retain(|(_, sender)| !sender.is_closed());
+                    self.calls.retain(|_, call| !call.events.is_closed());
                     let mut call = Call { streamed: command.streamed, events: command.events, new_pty: None };
                     match command.pushes {
                         Some((Route::NewPty, sender)) => call.new_pty = Some(sender),

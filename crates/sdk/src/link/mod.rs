@@ -17,6 +17,9 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 
+/// Tools that every session has in this group.
+const SYSTEM_TOOLS: [&str; 2] = ["set_env", "get_env"];
+const SYSTEM_SERVER: &str = "wuying_system";
 /// How long a lost connection is tried to be made again before the call that needs it fails.
 const RECONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// Events of one stream that wait for their reader before the whole connection waits.
@@ -167,8 +170,7 @@ impl Session {
     /// Where the session's WebSocket is. A handle made without a request asks for it.
     async fn link_address(&self, operation: &str) -> Result<Address> {
         fn known(properties: &SessionProperties) -> Option<Address> {
-            let text = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
-            Some(Address { url: text(&properties.ws_url)?, token: text(&properties.token)? })
+            Some(Address { url: properties.ws_url()?, token: properties.token.clone().filter(|token| !token.is_empty())? })
         }
         if let Some(address) = known(self.properties()) {
             return Ok(address);
@@ -182,7 +184,9 @@ impl Session {
 
     /// The group that the service files a tool under, as far as it is known.
     pub(crate) fn server_of(&self, tool: &str) -> Option<String> {
-        self.tools().iter().find(|known| known.name == tool).map(|known| known.server.clone()).filter(|server| !server.is_empty())
+        let listed = self.tools().iter().find(|known| known.name == tool).map(|known| known.server.clone());
+        // The environment's tools are there though no list names them.
+        listed.filter(|server| !server.is_empty()).or_else(|| SYSTEM_TOOLS.contains(&tool).then(|| SYSTEM_SERVER.to_owned()))
     }
 }
 

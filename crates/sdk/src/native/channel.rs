@@ -4,7 +4,7 @@ use super::Native;
 use crate::ws::{Guard, Message, Opened, Reader, open, split};
 use crate::{Error, Result};
 use bytes::Bytes;
-use futures::Stream;
+use futures::{SinkExt, Stream};
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,15 +62,13 @@ impl Channel {
     pub(crate) async fn open(native: &Native, session: &str, kind: &str, opening: &impl Serialize, operation: String) -> Result<Self> {
         let transport = &native.client.transport;
         let request = transport.native(Method::GET, &["sessions", session, "streams", kind])?;
-        let (socket, request_id) = match open(request, &operation, transport.timeout()).await? {
+        let (mut socket, request_id) = match open(request, &operation, transport.timeout()).await? {
             Opened::Socket { socket, request_id } => (socket, request_id),
             Opened::Refused(answer) => return Err(super::refusal(&operation, &answer)),
         };
+        socket.send(message(opening)).await.map_err(|error| Error::lost(&operation, error))?;
         let (reader, writer, task) = split(*socket);
-        let channel = Self { reader, writer, _task: task, operation, request_id };
-        let first = message(opening);
-        channel.writer.send(first).await.map_err(|_| channel.lost("it closed at once"))?;
-        Ok(channel)
+        Ok(Self { reader, writer, _task: task, operation, request_id })
     }
 
     pub(crate) fn operation(&self) -> &str {

@@ -146,9 +146,12 @@ impl Stub {
         Self { port, seen, task }
     }
 
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     pub(crate) fn client(&self) -> AgentBay {
-        let endpoint = format!("http://127.0.0.1:{}", self.port);
-        AgentBay::builder().api_key("akm-test").endpoint(endpoint).timeout(Duration::from_secs(5)).build().unwrap()
+        AgentBay::builder().api_key("akm-test").endpoint(self.endpoint()).timeout(Duration::from_secs(5)).build().unwrap()
     }
 
     pub(crate) fn seen(&self) -> Vec<Request> {
