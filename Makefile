@@ -8,7 +8,7 @@ help: ## List the targets
 run: ## Set up what is missing, then serve in the foreground (Ctrl-C stops the server, sessions live on)
 	@exec scripts/run.sh
 
-setup: ## Packages, programs and the default image, without serving
+setup: ## Packages, programs and the first image, without serving
 	@scripts/setup.sh
 
 build: ## Build the programs
@@ -17,8 +17,8 @@ build: ## Build the programs
 install: ## Build, and install under /usr/local
 	@scripts/setup.sh install
 
-image: ## Build the default image when its recipe changed
-	@scripts/setup.sh install image
+image: ## Build the images whose recipes changed (ARGS: only these)
+	@ROADSTEAD_IMAGES="$(or $(ARGS),$(ROADSTEAD_IMAGES))" scripts/setup.sh install images
 
 test: ## Set up, then run every test (ARGS: passed to cargo test)
 	@scripts/test.sh $(ARGS)

@@ -1,5 +1,7 @@
 //! Packet streams: commands, terminals, code, files and watches, whose vocabulary is in [`protocol::streams`].
 
+mod code;
+
 use crate::tools::Tools;
 use protocol::StreamOpen;
 use protocol::packet::PacketCodec;
@@ -12,13 +14,12 @@ pub(crate) type Packets = Framed<UnixStream, PacketCodec>;
 
 /// Serves one stream to its end.
 pub(crate) async fn serve(stream: UnixStream, open: StreamOpen, tools: Arc<Tools>) {
-    let _packets = Framed::new(stream, PacketCodec);
-    let _ = tools;
+    let packets = Framed::new(stream, PacketCodec);
     match open {
         StreamOpen::Mcp { .. } | StreamOpen::Tunnel { .. } => unreachable!("served elsewhere"),
+        StreamOpen::Code(open) => code::serve(packets, open, &tools.kernels).await,
         StreamOpen::Exec(_)
         | StreamOpen::Pty(_)
-        | StreamOpen::Code(_)
         | StreamOpen::ReadFile(_)
         | StreamOpen::WriteFile(_)
         | StreamOpen::Watch(_) => {}

@@ -1,9 +1,11 @@
 //! From a tool's name and arguments to its result.
 
 use crate::files::{self, Watches, as_user};
+use crate::kernel::Kernels;
 use crate::process::Processes;
 use crate::shell::Shell;
-use protocol::tools::{self, filesystem as fs, shell};
+use protocol::tools::environment::{self, GetEnvArgs, GetEnvResult, SetEnvArgs, SetEnvResult};
+use protocol::tools::{self, code, filesystem as fs, shell};
 use protocol::{CallMeta, MAX_PAYLOAD_BYTES, ToolError, ToolErrorCode, ToolOutcome, json_length};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +19,7 @@ use types::{Capability, OutputLimit};
 pub struct Tools {
     capabilities: Vec<Capability>,
     pub(crate) processes: Arc<Processes>,
+    pub(crate) kernels: Kernels,
     shell: Shell,
     watches: Watches,
 }
@@ -24,7 +27,8 @@ pub struct Tools {
 impl Tools {
     /// The tools that an image with these capabilities has.
     pub fn new(capabilities: Vec<Capability>, processes: Arc<Processes>, output: OutputLimit) -> Self {
-        Self { capabilities, shell: Shell::new(processes.clone(), output), processes, watches: Watches::default() }
+        let kernels = Kernels::new(processes.clone(), output);
+        Self { capabilities, kernels, shell: Shell::new(processes.clone(), output), processes, watches: Watches::default() }
     }
 
     /// Them, as they stand in the table.
@@ -56,6 +60,15 @@ impl Tools {
             shell::SHELL => {
                 let args = parse(arguments)?;
                 to_value(self.shell.run(call, args, &cancel).await?)
+            }
+            code::RUN_CODE => to_value(self.kernels.run(parse(arguments)?, cancel).await?),
+            environment::SET_ENV => {
+                let SetEnvArgs { envs } = parse(arguments)?;
+                to_value(SetEnvResult { count: self.processes.variables.set(envs)? })
+            }
+            environment::GET_ENV => {
+                let GetEnvArgs { keys } = parse(arguments)?;
+                to_value(GetEnvResult { envs: self.processes.variables.seen_by(user, &keys) })
             }
             fs::READ_FILE => file(call, arguments, move |args| files::read_file(user, &args)).await,
             fs::READ_MULTIPLE_FILES => file(call, arguments, move |args| files::read_multiple_files(user, args)).await,

@@ -3,5 +3,6 @@
 mod calls;
 mod files;
 mod host;
+mod python;
 mod shell;
 mod streams;
