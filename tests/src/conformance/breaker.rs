@@ -35,6 +35,7 @@ impl Breaker {
     /// Starts it before the server at `upstream`, whose key is `key`.
     pub fn start(upstream: String, key: String, rule: Rule) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build()?;
         let way = Arc::new(Way { http, upstream, key, rule, hits: AtomicU64::new(0) });
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).context("the breaker finds no port")?;

@@ -23,6 +23,9 @@ impl Program {
             let args = vec![script.display().to_string(), column.mode.clone()];
             return Ok(Self { executable: virtualenv(&column.version, &column.with)?, args });
         }
+        if column.sdk == "rust" {
+            return Ok(Self { executable: target_dir()?.join("release/conformance-rust"), args: Vec::new() });
+        }
         let prepare = folder().join(&column.sdk).join("prepare.sh");
         ensure!(prepare.exists(), "{} is missing: no program for {}", prepare.display(), column.release());
         let (dir, _lock) = place(&column.release())?;
