@@ -3,6 +3,7 @@
 mod auto_session;
 mod bad_input;
 mod cli;
+mod code;
 mod command_line;
 mod conformance;
 mod direct;

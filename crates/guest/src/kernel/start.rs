@@ -62,6 +62,8 @@ pub(super) async fn start(processes: &Processes, language: Language) -> Result<K
         let why = match launched.ready(deadline).await {
             Ok(channels) => {
                 let Launched { process, last_words, .. } = launched;
+                // Greetings and warnings of a start that went well explain no later death.
+                last_words.forget();
                 return Ok(Kernel::new(process, channels, spec.interrupt_mode, version, last_words));
             }
             Err(why) => why,
@@ -254,6 +256,10 @@ impl LastWords {
             }
         });
         Ok((words, writer.into()))
+    }
+
+    fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// `; it said: …`, or nothing.

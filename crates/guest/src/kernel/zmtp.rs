@@ -19,6 +19,8 @@ const MAX_FRAMES: usize = 32;
 const MAX_COMMAND: usize = 4096;
 /// Reads grow with what really comes, in steps of this.
 const READ_STEP: usize = 64 * 1024;
+/// Messages from this length on leave no memory behind.
+const LARGE: usize = 1 << 20;
 
 const MORE: u8 = 1;
 const LONG: u8 = 2;
@@ -177,7 +179,12 @@ impl Decoder for Codec {
             }
             self.kept += body.len();
             self.message.frames.push(body);
+            let large = self.kept > LARGE;
             if let Some(message) = self.ended(more) {
+                if large {
+                    // Else the reader would hold on to the memory of its longest message for good.
+                    *source = BytesMut::from(&source[..]);
+                }
                 return Ok(Some(message));
             }
         }
@@ -271,6 +278,17 @@ mod tests {
         let cut = Message { frames: vec![Bytes::from_static(b"h")], left_out: long + 1 };
         assert_eq!(codec.decode(&mut source).unwrap(), Some(cut));
         assert_eq!(codec.decode(&mut source).unwrap(), Some(Message { frames: vec![Bytes::from_static(b"ok")], left_out: 0 }));
+    }
+
+    #[test]
+    fn a_large_message_leaves_no_memory_behind() {
+        let mut source = BytesMut::new();
+        let mut codec = Codec::default();
+        Codec::default().encode(vec![Bytes::from(vec![1; 20 << 20])], &mut source).unwrap();
+        source.extend_from_slice(b"\x00\x02ok");
+        assert_eq!(codec.decode(&mut source).unwrap().unwrap().frames[0].len(), 20 << 20);
+        assert!(source.capacity() < LARGE, "{}", source.capacity());
+        assert_eq!(codec.decode(&mut source).unwrap().unwrap().frames[0], "ok");
     }
 
     #[test]
