@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bins;
+pub mod conformance;
 mod host;
 pub mod raw;
 mod rpc;

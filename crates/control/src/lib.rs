@@ -34,6 +34,7 @@ use session::{auto, call, create, housekeeping, list, recover, stream};
 use std::sync::Arc;
 use std::time::Duration;
 use store::MetadataStore;
+use tokio_util::sync::CancellationToken;
 use types::{CallId, Clock, Entropy, Fault, ImageManifest, KeyId, Labels, NodeId, SandboxUser, SessionId, TenantId};
 
 /// What the engine is built from.
@@ -149,6 +150,11 @@ impl Control {
     /// Not an activity.
     pub async fn session(&self, cx: &OpContext, id: &SessionId) -> Result<SessionView, Fault> {
         Ok(self.engine.sessions.find(&cx.identity.tenant, id)?.view())
+    }
+
+    /// Fires when a live session ends for its user, whatever ends it: for who keeps something open towards its client.
+    pub fn session_end(&self, cx: &OpContext, id: &SessionId) -> Result<CancellationToken, Fault> {
+        Ok(self.engine.sessions.find(&cx.identity.tenant, id)?.work.ended().clone())
     }
 
     /// A page of live sessions.

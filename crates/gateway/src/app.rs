@@ -6,6 +6,7 @@ use crate::origin::Origin;
 use crate::sign::Signer;
 use control::Control;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,10 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) signer: Signer,
+    /// How clients reach the API.
+    pub(crate) public: Origin,
+    /// Where the API listens without TLS, if it does.
+    pub(crate) plain: Option<SocketAddr>,
     pub(crate) links: Origin,
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
@@ -32,16 +37,26 @@ pub(crate) struct App {
     capabilities: Mutex<HashMap<ImageId, (Instant, Vec<types::Capability>)>>,
 }
 
+/// How the listeners are reached.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    pub(crate) public: Origin,
+    pub(crate) plain: Option<SocketAddr>,
+    pub(crate) links: Origin,
+}
+
 /// How long an image's capabilities are believed without looking again: they change only when it is rebuilt.
 const CAPABILITIES_LIFE: Duration = Duration::from_secs(10);
 
 impl App {
-    pub(crate) fn new(config: &GatewayConfig, control: Arc<Control>, links: Origin) -> Arc<Self> {
+    pub(crate) fn new(config: &GatewayConfig, control: Arc<Control>, Reach { public, plain, links }: Reach) -> Arc<Self> {
         Arc::new(Self {
             control,
             clock: config.clock.clone(),
             entropy: config.entropy.clone(),
             signer: Signer::new(config.secret),
+            public,
+            plain,
             links,
             limits: config.limits,
             timeouts: config.timeouts,

@@ -42,6 +42,8 @@ pub struct GatewayConfig {
 pub struct Limits {
     /// Longest body of a tool call, bytes. Default 24 MiB.
     pub tool_body: usize,
+    /// Longest text that one `write_file` over the direct route may carry, bytes. Default 256 MiB.
+    pub direct_content: usize,
     /// Longest body of any other API request, bytes. Default 1 MiB.
     pub body: usize,
     /// Bytes of large bodies held at once by all requests together. Default 512 MiB.
@@ -58,6 +60,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             tool_body: 24 << 20,
+            direct_content: 256 << 20,
             body: 1 << 20,
             bodies_in_flight: 512 << 20,
             connections: 2048,
@@ -80,6 +83,21 @@ pub struct Timeouts {
     /// Any API call that is not a command, and what a command gets beyond its own limit. Default 55 s: official SDKs stop
     /// listening after 60 s, and are to hear what went wrong.
     pub call: Duration,
+    /// A call over the direct route beyond its own limit, and a whole transfer of a file. Default 890 s: official SDKs
+    /// stop listening there after 900 s.
+    pub direct: Duration,
+    /// From one ping to the next on a session's WebSocket. Default 30 s.
+    pub socket_ping: Duration,
+    /// A session's WebSocket is closed when its client has sent nothing, not even an answer to a ping, for this long.
+    /// Default 75 s.
+    pub socket_silence: Duration,
+    /// A session's WebSocket is closed when its client has not taken one message within this time. Default 30 s.
+    pub socket_write: Duration,
+    /// From the answer that names a new terminal to the first of its output: clients lose what comes before they have
+    /// taken note of the name. Default 150 ms.
+    pub socket_settle: Duration,
+    /// How often open sockets ask whether their key still holds. Default 5 s.
+    pub socket_recheck: Duration,
     /// Clearing a session away before its deletion is answered all the same. Default 5 s.
     pub delete: Duration,
     /// Reaching a port inside a session. Default 10 s.
@@ -90,6 +108,12 @@ pub struct Timeouts {
     pub link_life: Duration,
     /// Life of a resource page's URL and of its codes. Default 30 min.
     pub page_life: Duration,
+    /// Between pings on a WebSocket. Default 30 s.
+    pub stream_ping: Duration,
+    /// A client whose stream is open and from which nothing came for so long, not even an answer to a ping, or that takes
+    /// nothing of a file for so long, has gone. Long, because one that pauses its output answers no ping either. Default
+    /// 5 min.
+    pub stream_silence: Duration,
     /// How long running requests may go on once the server stops. Default 10 s.
     pub drain: Duration,
 }
@@ -101,11 +125,19 @@ impl Default for Timeouts {
             idle: Duration::from_secs(90),
             body: Duration::from_secs(60),
             call: Duration::from_secs(55),
+            direct: Duration::from_secs(890),
+            socket_ping: Duration::from_secs(30),
+            socket_silence: Duration::from_secs(75),
+            socket_write: Duration::from_secs(30),
+            socket_settle: Duration::from_millis(150),
+            socket_recheck: Duration::from_secs(5),
             delete: Duration::from_secs(5),
             link_connect: Duration::from_secs(10),
             link_answer: Duration::from_secs(300),
             link_life: Duration::from_secs(24 * 3600),
             page_life: Duration::from_secs(30 * 60),
+            stream_ping: Duration::from_secs(30),
+            stream_silence: Duration::from_secs(300),
             drain: Duration::from_secs(10),
         }
     }

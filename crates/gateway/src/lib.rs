@@ -5,8 +5,9 @@
 //! listener) can never shadow the API, and live on an origin of their own.
 //!
 //! ```text
-//!  https, http (loopback) ──► /v1/…   dialect::native
-//!                             else    dialect::agentbay
+//!  https, http (loopback) ──► /v1/…                  dialect::native
+//!                             /direct/…, /callTool   direct: calls and streams of one session, by its token
+//!                             else                   dialect::agentbay
 //!  links                  ──► /l/…    a port inside a session      /r/…  facts about a session
 //! ```
 
@@ -16,6 +17,7 @@ mod app;
 mod auth;
 mod config;
 mod dialect;
+mod direct;
 mod error;
 mod front;
 mod limits;
@@ -28,6 +30,7 @@ mod sign;
 mod testing;
 pub mod tls;
 mod tool;
+mod web_socket;
 
 pub use config::{GatewayConfig, Limits, Timeouts};
 pub use error::GatewayError;

@@ -52,7 +52,30 @@ impl Drop for Share {
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Room,
+}
+
+/// The part of the room for large bodies that one request occupies until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    units: Arc<Semaphore>,
+    paid: usize,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// Makes room for `bytes` in all.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
+        while bytes > self.paid {
+            let more = self.units.clone().try_acquire_owned().map_err(|_| BodyError::NoRoom)?;
+            self.paid += UNIT;
+            match &mut self.held {
+                Some(held) => held.merge(more),
+                None => self.held = Some(more),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Why a body was not taken in.
@@ -97,13 +120,17 @@ impl Admission {
         Ok(Share { tenants: self.tenants.clone(), tenant: tenant.clone() })
     }
 
+    /// Room for a body that is taken in piece by piece; the first bytes are free.
+    pub(crate) fn room(&self) -> Room {
+        Room { units: self.body_units.clone(), paid: FREE_BYTES, held: None }
+    }
+
     /// Takes a whole body in, at most `limit` bytes within `time`.
     pub(crate) async fn body(&self, mut body: Body, limit: usize, time: Duration) -> Result<Taken, BodyError> {
         let taken = tokio::time::timeout(time, self.collect(&mut body, limit)).await;
         let taken = taken.unwrap_or(Err(BodyError::TooSlow { seconds: time.as_secs() }));
         if matches!(taken, Err(BodyError::TooLarge { .. } | BodyError::NoRoom)) {
-            // Only a courtesy: whether it comes to an end does not matter.
-            let _ = tokio::time::timeout(DISCARD_TIME, discard(&mut body)).await;
+            discard(&mut body).await;
         }
         taken
     }
@@ -114,34 +141,30 @@ impl Admission {
             return Err(BodyError::TooLarge { limit });
         }
         let mut bytes = BytesMut::with_capacity((announced as usize).min(FREE_BYTES));
-        let mut room: Option<OwnedSemaphorePermit> = None;
-        let mut paid = FREE_BYTES;
+        let mut room = self.room();
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
             if bytes.len() + data.len() > limit {
                 return Err(BodyError::TooLarge { limit });
             }
-            while bytes.len() + data.len() > paid {
-                let more = self.body_units.clone().try_acquire_owned().map_err(|_| BodyError::NoRoom)?;
-                paid += UNIT;
-                match &mut room {
-                    Some(room) => room.merge(more),
-                    None => room = Some(more),
-                }
-            }
+            room.grow(bytes.len() + data.len())?;
             bytes.extend_from_slice(&data);
         }
         Ok(Taken { bytes: bytes.freeze(), _room: room })
     }
 }
 
-async fn discard(body: &mut Body) {
-    let mut left = DISCARD_BYTES;
-    while let Some(Ok(frame)) = body.frame().await {
-        let length = frame.data_ref().map_or(0, Bytes::len);
-        let Some(rest) = left.checked_sub(length) else { return };
-        left = rest;
-    }
+/// Throws away what is left of a refused body, within bounds. Only a courtesy: whether it comes to an end does not matter.
+pub(crate) async fn discard(body: &mut Body) {
+    let all = async {
+        let mut left = DISCARD_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else { return };
+            left = rest;
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_TIME, all).await;
 }
 
 #[cfg(test)]

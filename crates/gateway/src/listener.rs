@@ -2,7 +2,7 @@
 
 mod connection;
 
-use crate::app::App;
+use crate::app::{App, Reach};
 use crate::config::GatewayConfig;
 use crate::error::GatewayError;
 use crate::origin::Origin;
@@ -79,7 +79,7 @@ pub async fn bind(config: GatewayConfig, control: Arc<Control>) -> Result<Gatewa
         links_url: links_origin.http().to_owned(),
         ca_pem: identity.ca_pem,
     };
-    let app = App::new(&config, control, links_origin);
+    let app = App::new(&config, control, Reach { public, plain: addresses.http, links: links_origin });
     let mut listeners = vec![Listener::new(https, Some(tls.clone()), Door::Api), Listener::new(links, Some(tls), Door::Links)];
     listeners.extend(http.map(|(socket, _)| Listener::new(socket, None, Door::Api)));
     Ok(Gateway { app, listeners, certificates, addresses })

@@ -20,6 +20,8 @@ pub(crate) enum Purpose {
     AuthCode,
     /// `Ticket` of a session's resource.
     Ticket,
+    /// The direct routes into one session.
+    Session,
 }
 
 /// A text that this server did not sign for this purpose.
@@ -67,6 +69,7 @@ impl Signer {
             Purpose::Page => b"roadstead page\n",
             Purpose::AuthCode => b"roadstead auth code\n",
             Purpose::Ticket => b"roadstead ticket\n",
+            Purpose::Session => b"roadstead session\n",
         });
         mac.update(payload.as_bytes());
         mac

@@ -1,6 +1,6 @@
 //! What the tests of this crate share: a front door over simulated sandboxes, and values.
 
-use crate::app::App;
+use crate::app::{App, Reach};
 use crate::config::GatewayConfig;
 use crate::origin::Origin;
 use async_trait::async_trait;
@@ -93,8 +93,12 @@ impl World {
         };
         let control = Control::start_with_guests(parts, Arc::new(Canned)).await.unwrap();
         let key = control.first_key().await.unwrap().unwrap().text;
-        let links = Origin::new("links_url", None, 8444).unwrap();
-        Self { app: App::new(&config(PathBuf::from("/nonexistent")), control, links), runtime, key }
+        let reach = Reach {
+            public: Origin::new("public_url", None, 8443).unwrap(),
+            plain: Some("127.0.0.1:8080".parse().unwrap()),
+            links: Origin::new("links_url", None, 8444).unwrap(),
+        };
+        Self { app: App::new(&config(PathBuf::from("/nonexistent")), control, reach), runtime, key }
     }
 }
 

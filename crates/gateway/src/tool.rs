@@ -18,6 +18,7 @@ use control::{OpContext, ToolCall};
 use protocol::{ToolError, ToolErrorCode};
 use render::Context;
 use serde_json::{Map, Value};
+use std::time::Duration;
 use types::{ErrorCode, Fault, SandboxUser, SessionId};
 
 /// The form of the results that grew from bare text to JSON: commands and code.
@@ -35,7 +36,6 @@ pub(crate) enum Route {
     /// The RPC action: clients give up after 60 s without an answer.
     Rpc,
     /// The direct route: clients wait longer than any usual call takes (900 s).
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the direct route, beside which this stands"))]
     Direct,
 }
 
@@ -55,8 +55,12 @@ pub(crate) async fn call(
     // File content is megabytes long: it is handed on, not kept.
     let (said, arguments) = (normal.without_content(), normal.arguments);
     let wanted = ToolCall { name: name.to_owned(), arguments, user: SandboxUser::default() };
+    let patience = match route {
+        Route::Rpc => app.timeouts.call,
+        Route::Direct => app.timeouts.direct,
+    };
     // A command ends by its own limit; the engine gets time to say so.
-    let limit = said.time_limit.unwrap_or_default() + app.timeouts.call;
+    let limit = said.time_limit.unwrap_or_default() + patience;
     let ended = tokio::time::timeout(limit, app.control.call_tool(cx, id, wanted)).await.unwrap_or_else(|_| {
         let message = format!("the server did not get it done within {} s; ask for the state before trying again", limit.as_secs());
         Err(Fault::new(ErrorCode::DeadlineExceeded, message))

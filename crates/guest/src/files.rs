@@ -32,13 +32,14 @@ pub use list::list_directory;
 pub use r#move::move_file;
 pub use read::{read_file, read_multiple_files};
 pub use search::search_files;
+pub(crate) use write::make_directories;
 pub use write::{create_directory, write_file};
 
 /// Longest path the kernel takes, bytes.
 const MAX_PATH: usize = 4096;
 
 /// The absolute path that `path` names for `user`.
-fn resolve(user: SandboxUser, path: &str) -> Result<PathBuf, ToolError> {
+pub(crate) fn resolve(user: SandboxUser, path: &str) -> Result<PathBuf, ToolError> {
     if path.is_empty() {
         return Err(ToolError::invalid("the path is empty; give an absolute path or one relative to the home directory"));
     }
@@ -55,7 +56,7 @@ fn resolve(user: SandboxUser, path: &str) -> Result<PathBuf, ToolError> {
 }
 
 /// Opens the regular file at `path`. Never waits for a pipe's other end and never opens a device, which could act on it.
-fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<(File, Metadata), ToolError> {
+pub(crate) fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<(File, Metadata), ToolError> {
     let doing = failed("opening", path);
     match std::fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => return Err(wrong_type(path, &metadata)),
@@ -68,13 +69,13 @@ fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<(File, Metadat
     if metadata.is_file() { Ok((file, metadata)) } else { Err(wrong_type(path, &metadata)) }
 }
 
-fn wrong_type(path: &Path, metadata: &Metadata) -> ToolError {
+pub(crate) fn wrong_type(path: &Path, metadata: &Metadata) -> ToolError {
     let what = if metadata.is_dir() { "a directory" } else { "a device, socket or pipe" };
     ToolError::new(ToolErrorCode::WrongFileType, format!("{} is {what}; a regular file is needed", path.display()))
 }
 
 /// Turns an I/O error of an operation on a path into what the caller is told.
-fn failed<'a>(doing: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ToolError + 'a {
+pub(crate) fn failed<'a>(doing: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ToolError + 'a {
     move |error| {
         let path = path.display();
         let code = match error.kind() {

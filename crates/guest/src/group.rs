@@ -64,6 +64,12 @@ impl Group {
         self.handle.as_fd()
     }
 
+    /// Processes in it now.
+    pub fn members(&self) -> Vec<i32> {
+        let text = fs::read_to_string(self.dir.join("cgroup.procs")).unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
     /// Kills everything in it and waits until nothing is left.
     pub async fn kill(&self) -> io::Result<()> {
         fs::write(self.dir.join("cgroup.kill"), "1")?;

@@ -2,13 +2,16 @@
 //! `shell` tool, streamed commands, terminals and kernels all start theirs here.
 
 mod environment;
+mod left_open;
 mod tree;
 
 pub use environment::Variables;
+pub(crate) use left_open::read_now;
 
 use crate::group::{Group, Groups};
 use crate::reaper::Reaper;
 use jailer::spawn::{Command, SpawnError, SpawnStep, Started};
+use left_open::LeftOpen;
 use nix::libc::sock_filter;
 use protocol::{ToolError, ToolErrorCode};
 use std::collections::BTreeMap;
@@ -31,6 +34,7 @@ pub struct Processes {
     reaper: Reaper,
     groups: Option<Arc<Groups>>,
     filter: Vec<sock_filter>,
+    left_open: LeftOpen,
     /// The session's own environment variables.
     pub variables: Variables,
 }
@@ -83,7 +87,7 @@ impl Processes {
             });
         }
         let filter = jailer::seccomp::program(jailer::seccomp::Profile::Command);
-        Self { reaper, groups, filter, variables: Variables::default() }
+        Self { reaper, groups, filter, left_open: LeftOpen::default(), variables: Variables::default() }
     }
 
     /// Starts a program. Whether it could be executed is told by [`Process::executed`].
@@ -91,6 +95,24 @@ impl Processes {
     /// # Errors
     /// What is wrong with the program's parts, or that the sandbox has no room for another process.
     pub fn start(&self, program: Program<'_>) -> Result<Process, ToolError> {
+        self.launch(program, None, false)
+    }
+
+    /// Starts a program on the terminal that its standard input is, as the leader of that terminal's session. It sees
+    /// `name` as its own, as login shells want it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_on_terminal(&self, program: Program<'_>, name: Option<CString>) -> Result<Process, ToolError> {
+        self.launch(program, name, true)
+    }
+
+    /// Reads on, into nothing, what programs in the background write into `pipe` after their command has ended.
+    pub fn leave_open(&self, pipe: Receiver) {
+        self.left_open.take(pipe);
+    }
+
+    fn launch(&self, program: Program<'_>, name: Option<CString>, terminal: bool) -> Result<Process, ToolError> {
         let env = self.variables.of(program.user, program.envs)?;
         let directory = Path::new(program.user.home()).join(program.cwd.unwrap_or(""));
         let c_directory = CString::new(directory.as_os_str().as_encoded_bytes())
@@ -98,6 +120,7 @@ impl Processes {
         let group = self.groups.as_ref().and_then(|groups| groups.create(program.id).ok());
         let command = Command {
             argv: program.argv,
+            name,
             env,
             directory: c_directory,
             uid: program.user.uid(),
@@ -105,6 +128,7 @@ impl Processes {
             stdin: program.stdin,
             stdout: program.stdout,
             stderr: program.stderr,
+            terminal,
             cgroup: group.as_ref().map(Group::handle),
             seccomp: &self.filter,
         };
@@ -155,6 +179,21 @@ impl Process {
         }
     }
 
+    /// Sends the signal `number`, 1–64, to it and everything it started. Others are no signals and do nothing.
+    pub fn signal_all(&self, number: i32) {
+        if !(1..=64).contains(&number) {
+            return;
+        }
+        let members = match &self.group {
+            Some(group) => group.members(),
+            None => tree::members(self.pid),
+        };
+        for pid in members {
+            // What has ended meanwhile needs no signal.
+            let _ = jailer::spawn::send_signal(pid, number);
+        }
+    }
+
     /// Kills it and everything it started, and waits until that is gone.
     pub async fn kill(&mut self) {
         let by_group = match &self.group {
@@ -195,6 +234,12 @@ fn not_started(error: &SpawnError, directory: &Path) -> ToolError {
             ToolErrorCode::TooLarge,
             "the command line or an environment variable is longer than the kernel takes (128 KiB); write it to a file and run that",
         ),
+        (SpawnStep::Exec, Some(nix::errno::Errno::ENOENT)) => {
+            ToolError::new(ToolErrorCode::NotFound, "the program, or the interpreter it names, does not exist")
+        }
+        (SpawnStep::Exec, Some(nix::errno::Errno::EACCES)) => {
+            ToolError::new(ToolErrorCode::PermissionDenied, "the user may not execute the program")
+        }
         (SpawnStep::Exec, _) => ToolError::new(ToolErrorCode::Internal, format!("the program cannot be executed: {cause}")),
         (SpawnStep::Clone, Some(nix::errno::Errno::EAGAIN)) => {
             ToolError::new(ToolErrorCode::Busy, "the sandbox is at its limit of processes; end some and try again")

@@ -3,7 +3,7 @@
 mod output;
 
 use crate::process::{Process, Processes, Program};
-use output::{Capture, LeftOpen};
+use output::Capture;
 use protocol::tools::shell::{DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, ShellArgs, ShellResult, TIMEOUT_EXIT_CODE};
 use protocol::{CallMeta, ToolError, ToolErrorCode};
 use std::ffi::CString;
@@ -19,7 +19,6 @@ use types::OutputLimit;
 pub struct Shell {
     processes: Arc<Processes>,
     output: OutputLimit,
-    left_open: LeftOpen,
 }
 
 enum End {
@@ -41,7 +40,7 @@ pub fn command_line(command: String) -> Result<Vec<CString>, ToolError> {
 impl Shell {
     /// Keeps `output` of each command.
     pub fn new(processes: Arc<Processes>, output: OutputLimit) -> Self {
-        Self { processes, output, left_open: LeftOpen::default() }
+        Self { processes, output }
     }
 
     /// Runs a command until its shell ends, `cancel` is cancelled or its time is over. What it left in the background
@@ -86,8 +85,11 @@ impl Shell {
             }
             End::NotStarted(error) => return Err(error),
         };
-        let (stdout, stdout_cut) = stdout.finish(&self.left_open);
-        let (stderr, stderr_cut) = stderr.finish(&self.left_open);
+        for pipe in [stdout.left_open(), stderr.left_open()].into_iter().flatten() {
+            self.processes.leave_open(pipe);
+        }
+        let (stdout, stdout_cut) = stdout.finish();
+        let (stderr, stderr_cut) = stderr.finish();
         Ok(ShellResult { stdout, stderr, exit_code, timed_out, stdout_cut, stderr_cut })
     }
 }

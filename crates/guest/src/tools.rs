@@ -1,9 +1,12 @@
 //! From a tool's name and arguments to its result.
 
 use crate::files::{self, Watches, as_user};
+use crate::kernel::Kernels;
 use crate::process::Processes;
 use crate::shell::Shell;
-use protocol::tools::{self, filesystem as fs, shell};
+use crate::streams::pty::Terminals;
+use protocol::tools::environment::{self, GetEnvArgs, GetEnvResult, SetEnvArgs, SetEnvResult};
+use protocol::tools::{self, code, filesystem as fs, metrics, pty, shell};
 use protocol::{CallMeta, MAX_PAYLOAD_BYTES, ToolError, ToolErrorCode, ToolOutcome, json_length};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,14 +20,18 @@ use types::{Capability, OutputLimit};
 pub struct Tools {
     capabilities: Vec<Capability>,
     pub(crate) processes: Arc<Processes>,
+    pub(crate) kernels: Kernels,
     shell: Shell,
     watches: Watches,
+    pub(crate) terminals: Terminals,
 }
 
 impl Tools {
     /// The tools that an image with these capabilities has.
     pub fn new(capabilities: Vec<Capability>, processes: Arc<Processes>, output: OutputLimit) -> Self {
-        Self { capabilities, shell: Shell::new(processes.clone(), output), processes, watches: Watches::default() }
+        let kernels = Kernels::new(processes.clone(), output);
+        let shell = Shell::new(processes.clone(), output);
+        Self { capabilities, kernels, shell, processes, watches: Watches::default(), terminals: Terminals::default() }
     }
 
     /// Them, as they stand in the table.
@@ -57,6 +64,15 @@ impl Tools {
                 let args = parse(arguments)?;
                 to_value(self.shell.run(call, args, &cancel).await?)
             }
+            code::RUN_CODE => to_value(self.kernels.run(parse(arguments)?, cancel).await?),
+            environment::SET_ENV => {
+                let SetEnvArgs { envs } = parse(arguments)?;
+                to_value(SetEnvResult { count: self.processes.variables.set(envs)? })
+            }
+            environment::GET_ENV => {
+                let GetEnvArgs { keys } = parse(arguments)?;
+                to_value(GetEnvResult { envs: self.processes.variables.seen_by(user, &keys) })
+            }
             fs::READ_FILE => file(call, arguments, move |args| files::read_file(user, &args)).await,
             fs::READ_MULTIPLE_FILES => file(call, arguments, move |args| files::read_multiple_files(user, args)).await,
             fs::WRITE_FILE => file(call, arguments, move |args| files::write_file(user, args)).await,
@@ -71,6 +87,11 @@ impl Tools {
                 let watches = self.watches.clone();
                 file(call, arguments, move |args| watches.get_file_change(user, &args, &cancel)).await
             }
+            pty::PTY_LIST => {
+                let metrics::NoArgs {} = parse(arguments)?;
+                to_value(self.terminals.list())
+            }
+            pty::PTY_KILL => to_value(self.terminals.kill(&parse(arguments)?).await?),
             _ => Err(ToolError::new(ToolErrorCode::UnknownTool, format!("the tool {name:?} stands in the table but this guest lacks it"))),
         }
     }

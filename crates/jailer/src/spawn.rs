@@ -7,9 +7,11 @@
 mod child;
 mod inherit;
 mod report;
+mod signal;
 
 pub use inherit::{keep_heap_small, take_inherited};
 pub use report::{SpawnError, SpawnStep};
+pub use signal::send_signal;
 
 use libc::sock_filter;
 use std::ffi::CString;
@@ -21,6 +23,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 pub struct Command<'a> {
     /// Path of the program, then its arguments. The path is not searched for in `PATH`.
     pub argv: Vec<CString>,
+    /// What the program sees as its own name; its path when `None`.
+    pub name: Option<CString>,
     /// The whole environment, `NAME=value` each.
     pub env: Vec<CString>,
     /// Working directory, entered as the user, so that the user's permissions count.
@@ -35,6 +39,8 @@ pub struct Command<'a> {
     pub stdout: BorrowedFd<'a>,
     /// Standard error.
     pub stderr: BorrowedFd<'a>,
+    /// Whether standard input is a terminal that becomes the controlling one of the child's session.
+    pub terminal: bool,
     /// An open cgroup v2 directory in which the child is born; the parent's own when `None`.
     pub cgroup: Option<BorrowedFd<'a>>,
     /// The filter installed right before exec; none when empty.
@@ -122,6 +128,7 @@ mod tests {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let mut command = Command {
             argv: argv.iter().map(|arg| CString::new(*arg).unwrap()).collect(),
+            name: None,
             env: vec![c"A=1".to_owned()],
             directory: c"/".to_owned(),
             uid: nix::unistd::getuid().as_raw(),
@@ -129,6 +136,7 @@ mod tests {
             stdin: None,
             stdout: writer.as_fd(),
             stderr: writer.as_fd(),
+            terminal: false,
             cgroup: None,
             seccomp: &[],
         };
@@ -197,6 +205,25 @@ mod tests {
         })
         .unwrap();
         assert_eq!(output, "1000\n");
+    }
+
+    #[test]
+    fn a_terminal_controls_the_session_and_the_name_is_as_given() {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let slave: &'static OwnedFd = Box::leak(Box::new(pty.slave));
+        let (output, _) = run(&["/bin/sh", "-c", "echo $0; echo shown >/dev/tty; ps -o tty= -p $$"], |command| {
+            command.name = Some(c"-sh".to_owned());
+            command.stdin = Some(slave.as_fd());
+            command.terminal = true;
+        })
+        .unwrap();
+        let tty = nix::unistd::ttyname(slave).unwrap();
+        assert_eq!(output, format!("-sh\n{}\n", tty.to_str().unwrap().trim_start_matches("/dev/")));
+        let mut shown = [0; 16];
+        let count = nix::unistd::read(&pty.master, &mut shown).unwrap();
+        assert_eq!(&shown[..count], b"shown\r\n");
+        let error = run(&["/bin/true"], |command| command.terminal = true).unwrap_err();
+        assert_eq!((error.step, error.source.raw_os_error()), (SpawnStep::Terminal, Some(libc::ENOTTY)));
     }
 
     #[test]

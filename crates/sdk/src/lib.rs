@@ -27,7 +27,8 @@
 //! * Every failure is an [`Error`], which says of what kind it is and whether trying again helps.
 //! * [`native`] is what only a Roadstead server offers.
 //!
-//! Every call may be dropped before it is done. Nothing is repeated behind the caller's back.
+//! Every call may be dropped before it is done. What only asks is asked again, twice at most, when the connection broke or
+//! the service was overloaded, and so is what a rate limit refused; nothing else is repeated behind the caller's back.
 //!
 //! # The guides' walks
 //!
@@ -55,31 +56,51 @@
 #![deny(missing_docs)]
 
 mod client;
+mod code;
 mod command;
 mod config;
 mod endpoint;
+mod env;
 mod envelope;
 mod error;
 mod files;
+mod git;
 mod labels;
+mod link;
 mod list;
+mod metrics;
 pub mod native;
 mod params;
 mod poll;
+mod pool;
+mod pty;
 mod response;
+mod sender;
 mod session;
 mod tls;
 mod tools;
+mod transfer;
 mod transport;
 mod wait;
+mod ws;
 
 pub use client::AgentBay;
-pub use command::{Command, CommandOutput, Cut, RunCommand};
+pub use code::{Code, CodeEnd, CodeError, CodeEvent, CodeOutput, CodeResult, CodeStream, Language, RunCode, RunCodeStream};
+pub use command::{Command, CommandEvent, CommandOutput, CommandSignals, CommandStdin, CommandStream, Cut, RunCommand, StreamCommand};
 pub use config::AgentBayBuilder;
+pub use env::Environment;
 pub use error::{ApiError, Error, Result, ToolError};
-pub use files::{ChangeKind, DirectoryEntry, Edit, FileChange, FileInfo, FileSystem, PathKind};
+pub use files::{ChangeKind, DirectoryEntry, Edit, FileChange, FileChanges, FileInfo, FileSystem, PathKind};
+pub use git::{
+    Branch, CloneOptions, Commit, CommitOptions, ConfigScope, FileStatus, Git, GitError, GitErrorKind, Remote, ResetMode, StatusEntry,
+    WorkTree,
+};
 pub use list::{ListParams, SessionPage, SessionSummary};
+pub use metrics::Metrics;
 pub use params::CreateSessionParams;
+pub use pool::{PoolOptions, SessionPool};
+pub use pty::{Pty, PtyInput, PtyOptions, PtySize, Ptys};
 pub use response::Response;
 pub use session::{DeleteOptions, Deleted, LinkParams, LinkProtocol, Session, SessionInfo, SessionProperties, SessionStatus};
 pub use tools::{CallOptions, McpTool, ToolResult};
+pub use transfer::{FileReader, FileWriter};

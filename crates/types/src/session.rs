@@ -116,6 +116,9 @@ pub struct ClientInfo {
     /// Framework name for statistics.
     #[serde(default)]
     pub framework: String,
+    /// Whether it asked to reach the session on a network address instead of through the API.
+    #[serde(default)]
+    pub vpc: bool,
     /// Name of the context through which it means to transfer files; empty when it brought none.
     #[serde(default)]
     pub transfer_context: String,

@@ -1,8 +1,9 @@
 //! `AutoGenSession`: a tool call that makes the session it names.
 
-use crate::python_sdk::{NEWEST, virtualenv};
+use crate::python_sdk::NEWEST;
 use crate::tenancy::new_key;
 use anyhow::{Context, Result, ensure};
+use tests::conformance::virtualenv;
 use tests::{Rpc, Server};
 
 #[tokio::test]
@@ -31,7 +32,7 @@ async fn a_name_holds_over_a_crash_and_for_its_tenant_alone() -> Result<()> {
 
 #[test]
 fn the_official_sdk_works_on_in_a_session_that_was_released() -> Result<()> {
-    let python = virtualenv(NEWEST)?;
+    let python = virtualenv(NEWEST, &[])?;
     let server = Server::start()?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/auto_session.py");
     let output = server.sdk_command(&python)?.arg(script).output()?;

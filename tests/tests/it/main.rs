@@ -3,6 +3,7 @@
 mod auto_session;
 mod bad_input;
 mod cli;
+mod conformance;
 mod isolation;
 mod life;
 mod links;

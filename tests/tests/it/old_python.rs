@@ -1,8 +1,8 @@
 //! Releases of the Python SDK that make a context of their own before every session.
 
-use crate::python_sdk::virtualenv;
 use anyhow::{Result, ensure};
 use tests::Server;
+use tests::conformance::virtualenv;
 
 #[test]
 fn release_0_9_3_makes_and_finds_its_session() -> Result<()> {
@@ -15,7 +15,7 @@ fn release_0_12_0_makes_and_finds_its_session() -> Result<()> {
 }
 
 fn run(version: &str) -> Result<()> {
-    let python = virtualenv(version)?;
+    let python = virtualenv(version, &[])?;
     let server = Server::start()?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/old_contexts.py");
     let output = server.sdk_command(&python)?.arg(script).output()?;

@@ -21,6 +21,8 @@ mod params;
 mod rescue;
 mod version;
 
+pub(crate) use version::form;
+
 use crate::app::App;
 use crate::auth;
 use crate::front::Dialect;

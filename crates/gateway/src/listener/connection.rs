@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::dialect::{agentbay::AgentBay, native::Native};
+use crate::direct::{self, Direct};
 use crate::front;
 use crate::links::Links;
 use axum::body::Body;
@@ -123,6 +124,7 @@ async fn route(app: Arc<App>, door: Door, request: Request<Body>) -> Response<Bo
     match door {
         Door::Links => front::pass::<Links>(app, request).await,
         Door::Api if is_native(request.uri().path()) => front::pass::<Native>(app, request).await,
+        Door::Api if direct::serves(request.uri().path()) => front::pass::<Direct>(app, request).await,
         Door::Api => front::pass::<AgentBay>(app, request).await,
     }
 }

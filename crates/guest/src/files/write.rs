@@ -54,7 +54,7 @@ pub fn create_directory(user: SandboxUser, args: &PathArgs) -> Result<(), ToolEr
     make_directories(&resolve(user, &args.path)?)
 }
 
-fn make_directories(path: &Path) -> Result<(), ToolError> {
+pub(crate) fn make_directories(path: &Path) -> Result<(), ToolError> {
     fs::create_dir_all(path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             let message = format!("{} exists and is no directory", path.display());

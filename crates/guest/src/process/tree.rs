@@ -25,7 +25,7 @@ pub(super) fn kill(leader: i32) {
 }
 
 /// Living processes that descend from `leader` or are of its session.
-fn members(leader: i32) -> Vec<i32> {
+pub(super) fn members(leader: i32) -> Vec<i32> {
     let processes: Vec<Stat> = fs::read_dir("/proc")
         .into_iter()
         .flatten()

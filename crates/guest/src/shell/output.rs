@@ -1,18 +1,15 @@
 //! A command's output: the beginning is kept, the rest is counted, and the command is never made to wait.
 
+use crate::process;
 use protocol::tools::shell::Cut;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::Semaphore;
 
 /// Bytes read at once: what a pipe holds by default.
 const CHUNK: usize = 64 * 1024;
 /// A pipe of ours holds no more than this, so a drain after the command's end reads all the command itself wrote.
 const PIPE_CAPACITY: usize = CHUNK;
-/// Pipes that background processes may keep open at once. A pipe beyond that is closed.
-const MAX_LEFT_OPEN: usize = 1024;
 
 /// One output stream of a command.
 #[derive(Debug)]
@@ -42,17 +39,32 @@ impl Capture {
         }
     }
 
-    /// Reads what is in the pipe without waiting. Bounded, because a background process may write for ever.
-    pub(super) fn drain(&mut self) {
-        let until = self.total + PIPE_CAPACITY as u64;
-        while self.total < until && self.read_some() {}
+    fn keep(&mut self, bytes: &[u8]) {
+        self.total += bytes.len() as u64;
+        let room = self.limit - self.kept.len();
+        self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// The text, and where it was cut. A pipe that a background process still holds goes to `left`.
-    pub(super) fn finish(mut self, left: &LeftOpen) -> (String, Option<Cut>) {
-        if let Some(pipe) = self.pipe.take() {
-            left.take(pipe);
+    /// Reads what is in the pipe without waiting. Bounded, because a background process may write for ever.
+    pub(super) fn drain(&mut self) {
+        let mut left = PIPE_CAPACITY;
+        while let Some(pipe) = self.pipe.as_ref().filter(|_| left > 0) {
+            let bytes = process::read_now(pipe, left);
+            if bytes.is_empty() {
+                return;
+            }
+            left -= bytes.len();
+            self.keep(&bytes);
         }
+    }
+
+    /// The pipe, if a background process still holds it.
+    pub(super) fn left_open(&mut self) -> Option<Receiver> {
+        self.pipe.take()
+    }
+
+    /// The text, and where it was cut.
+    pub(super) fn finish(mut self) -> (String, Option<Cut>) {
         let cut = self.total > self.kept.len() as u64;
         if cut {
             self.kept.truncate(whole_characters(&self.kept));
@@ -62,44 +74,15 @@ impl Capture {
         (text, cut)
     }
 
-    /// Whether there was something to read.
-    fn read_some(&mut self) -> bool {
-        let Some(pipe) = &self.pipe else { return false };
+    fn read_some(&mut self) {
+        let Some(pipe) = &self.pipe else { return };
         let mut chunk = [0; CHUNK];
         match pipe.try_read(&mut chunk) {
             Ok(0) => self.pipe = None,
-            Ok(count) => {
-                self.total += count as u64;
-                let room = self.limit - self.kept.len();
-                self.kept.extend_from_slice(&chunk[..count.min(room)]);
-                return true;
-            }
+            Ok(count) => self.keep(&chunk[..count]),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => self.pipe = None,
         }
-        false
-    }
-}
-
-/// Reads on, into nothing, what background processes write after their command has ended. Were their pipe closed they
-/// would die of SIGPIPE; were it left full they would block for ever.
-#[derive(Debug, Clone)]
-pub(super) struct LeftOpen(Arc<Semaphore>);
-
-impl Default for LeftOpen {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_LEFT_OPEN)))
-    }
-}
-
-impl LeftOpen {
-    fn take(&self, pipe: Receiver) {
-        let Ok(place) = self.0.clone().try_acquire_owned() else { return };
-        tokio::spawn(async move {
-            let _place = place;
-            let mut sink = Capture { pipe: Some(pipe), limit: 0, kept: Vec::new(), total: 0 };
-            sink.pump().await;
-        });
     }
 }
 
@@ -142,7 +125,16 @@ mod tests {
         let thread = std::thread::spawn(move || writer.write_all(&bytes).unwrap());
         capture.pump().await;
         thread.join().unwrap();
-        capture.finish(&LeftOpen::default())
+        capture.finish()
+    }
+
+    #[tokio::test]
+    async fn a_drain_reads_what_the_runtime_has_not_heard_of() {
+        let (mut capture, writer) = Capture::new(100).unwrap();
+        // Nothing awaits between the write and the drain, so the runtime cannot know.
+        std::fs::File::from(writer).write_all(b"just now").unwrap();
+        capture.drain();
+        assert_eq!(capture.finish(), ("just now".into(), None));
     }
 
     #[tokio::test]

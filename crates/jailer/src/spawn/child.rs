@@ -13,12 +13,14 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Everything the child needs, laid out before the fork as the system calls want it.
 pub(super) struct Plan<'a> {
+    path: *const c_char,
     argv: Vec<*const c_char>,
     env: Vec<*const c_char>,
     directory: &'a CString,
     uid: u32,
     gid: u32,
     stdio: [RawFd; 3],
+    terminal: bool,
     report: RawFd,
     filter: &'a [sock_filter],
 }
@@ -27,13 +29,20 @@ impl<'a> Plan<'a> {
     /// The descriptors must lie above 2 and stay open until the fork.
     pub(super) fn new(command: &'a Command<'_>, stdio: [RawFd; 3], report: RawFd) -> Self {
         let pointers = |strings: &'a [CString]| strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect();
+        let mut argv: Vec<*const c_char> = pointers(&command.argv);
+        let path = argv[0];
+        if let (Some(name), false) = (&command.name, path.is_null()) {
+            argv[0] = name.as_ptr();
+        }
         Self {
-            argv: pointers(&command.argv),
+            path,
+            argv,
             env: pointers(&command.env),
             directory: &command.directory,
             uid: command.uid,
             gid: command.gid,
             stdio,
+            terminal: command.terminal,
             report,
             filter: command.seccomp,
         }
@@ -79,6 +88,10 @@ impl<'a> Plan<'a> {
             for (target, source) in self.stdio.iter().enumerate() {
                 self.check(SpawnStep::Descriptors, libc::syscall(libc::SYS_dup3, *source, target, 0));
             }
+            if self.terminal {
+                // Without force: a terminal that controls another session stays with it.
+                self.check(SpawnStep::Terminal, libc::syscall(libc::SYS_ioctl, 0, libc::TIOCSCTTY, 0));
+            }
             // Every descriptor is close-on-exec already; this holds also for one that somebody forgot.
             libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
 
@@ -96,8 +109,7 @@ impl<'a> Plan<'a> {
                 let mode = libc::SECCOMP_SET_MODE_FILTER;
                 self.check(SpawnStep::Filter, libc::syscall(libc::SYS_seccomp, mode, 0, &program));
             }
-            let path = self.argv.first().copied().unwrap_or(ptr::null());
-            self.check(SpawnStep::Exec, libc::syscall(libc::SYS_execve, path, self.argv.as_ptr(), self.env.as_ptr()));
+            self.check(SpawnStep::Exec, libc::syscall(libc::SYS_execve, self.path, self.argv.as_ptr(), self.env.as_ptr()));
             libc::_exit(127)
         }
     }

@@ -50,14 +50,16 @@ steps! {
     Session = 3, "making its session";
     /// Standard input, output and error.
     Descriptors = 4, "connecting its standard streams";
+    /// The controlling terminal.
+    Terminal = 5, "taking its terminal";
     /// Groups and user.
-    Identity = 5, "changing to its user";
+    Identity = 6, "changing to its user";
     /// The working directory.
-    Directory = 6, "entering its working directory";
+    Directory = 7, "entering its working directory";
     /// `no_new_privs` and the seccomp filter.
-    Filter = 7, "installing its system call filter";
+    Filter = 8, "installing its system call filter";
     /// `execve`.
-    Exec = 8, "executing the program";
+    Exec = 9, "executing the program";
 }
 
 /// Length of a whole report.

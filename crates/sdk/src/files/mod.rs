@@ -1,10 +1,14 @@
 //! Files in a session. Large ones travel in pieces that every service takes, so that callers need not care.
 
 mod parse;
+mod streams;
 mod transfer;
 mod types;
+mod watch;
 
+pub(crate) use transfer::quote;
 pub use types::{ChangeKind, DirectoryEntry, Edit, FileChange, FileInfo, PathKind};
+pub use watch::FileChanges;
 
 use crate::{Error, Response, Result, Session};
 use futures::StreamExt;

@@ -37,6 +37,9 @@ pub struct SessionProperties {
     pub token: Option<String>,
     /// Where direct calls go.
     pub link_url: Option<String>,
+    /// Where the session's WebSocket is, over which streams travel.
+    #[serde(alias = "wsUrl")]
+    pub ws_url: Option<String>,
     /// The tools as JSON text, as the service sends them.
     pub tool_list: Option<String>,
     #[serde(rename = "Success", deserialize_with = "failed")]

@@ -166,7 +166,7 @@ struct SdkStats {
 }
 
 fn client(params: &Params, agent: &str) -> Result<ClientInfo, Refusal> {
-    let Some(stats) = params.json::<SdkStats>("SdkStats")? else { return Ok(silent_client(params, agent)) };
+    let Some(stats) = params.json::<SdkStats>("SdkStats")? else { return silent_client(params, agent) };
     let short = |text: Option<String>| text.unwrap_or_default().chars().take(MAX_STATS_LEN).collect::<String>();
     let language = match stats.sdk_language.unwrap_or_default().to_ascii_lowercase().as_str() {
         "python" => Some(SdkLanguage::Python),
@@ -176,20 +176,23 @@ fn client(params: &Params, agent: &str) -> Result<ClientInfo, Refusal> {
         "rust" => Some(SdkLanguage::Rust),
         _ => None,
     };
-    let (version, framework) = (short(stats.sdk_version), short(stats.framework));
-    Ok(ClientInfo { dialect: version::DIALECT.to_owned(), language, version, framework, ..ClientInfo::default() })
+    Ok(ClientInfo {
+        dialect: version::DIALECT.to_owned(),
+        language,
+        version: short(stats.sdk_version),
+        framework: short(stats.framework),
+        vpc: params.flag("VpcResource")?,
+        ..ClientInfo::default()
+    })
 }
 
 /// Who says nothing about itself: a program written by hand, or a Python SDK up to 0.9. All of those but the first
 /// release say of each session whether it is to be in a private network.
-fn silent_client(params: &Params, agent: &str) -> ClientInfo {
-    let dialect = version::DIALECT.to_owned();
+fn silent_client(params: &Params, agent: &str) -> Result<ClientInfo, Refusal> {
+    let silent = ClientInfo { dialect: version::DIALECT.to_owned(), vpc: params.flag("VpcResource")?, ..ClientInfo::default() };
     let first = agent.contains("TeaDSL/") && agent.contains(" Python/") && params.text("VpcResource").is_none();
-    if first {
-        ClientInfo { dialect, language: Some(SdkLanguage::Python), version: FIRST_PYTHON.to_owned(), ..ClientInfo::default() }
-    } else {
-        ClientInfo { dialect, ..ClientInfo::default() }
-    }
+    let known = || ClientInfo { language: Some(SdkLanguage::Python), version: FIRST_PYTHON.to_owned(), ..silent.clone() };
+    Ok(if first { known() } else { silent })
 }
 
 fn page_size(params: &Params) -> Result<u32, Refusal> {

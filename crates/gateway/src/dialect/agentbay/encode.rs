@@ -1,7 +1,9 @@
 //! Views of sessions into `Data`.
 
 use super::envelope::{Answer, Paging};
+use super::version;
 use crate::app::App;
+use crate::direct;
 use crate::links::{Grant, page_url};
 use crate::sign::Purpose;
 use control::{OpContext, SessionPage, SessionView};
@@ -15,9 +17,12 @@ const APP_ID: &str = "mcp-server-ubuntu";
 
 /// `CreateMcpSession` and `GetSession`.
 ///
-/// `Token`, `LinkUrl` and `WsUrl` stay empty: with them SDKs would call tools directly, which this server does not
-/// offer yet. `VpcResource` must be false, or old SDKs try to reach the session on a network address.
+/// Which of the ways into the session it names depends on the client that made the session: see [`version::routes`].
 pub(super) fn session(app: &App, cx: &OpContext, view: &SessionView, tool_list: String) -> Value {
+    let routes = version::routes(&view.client);
+    let given = |wanted: bool, text: &dyn Fn() -> String| if wanted { text() } else { String::new() };
+    // The listener that a session was made for may be off since the last start.
+    let vpc = if routes.vpc { direct::vpc_address(app).ok() } else { None };
     json!({
         "SessionId": view.id,
         "Status": state_word(view.state),
@@ -27,12 +32,12 @@ pub(super) fn session(app: &App, cx: &OpContext, view: &SessionView, tool_list: 
         "ResourceId": resource_id(&view.id),
         "ResourceUrl": page_url(app, &grant(app, cx, view)),
         "ImageId": view.image,
-        "NetworkInterfaceIp": "",
-        "HttpPort": "",
-        "VpcResource": false,
-        "Token": "",
-        "LinkUrl": "",
-        "WsUrl": "",
+        "NetworkInterfaceIp": vpc.map(|address| address.ip.to_string()).unwrap_or_default(),
+        "HttpPort": vpc.map(|address| address.port.to_string()).unwrap_or_default(),
+        "VpcResource": vpc.is_some(),
+        "Token": given(routes.token(), &|| direct::token(app, cx, &view.id)),
+        "LinkUrl": given(routes.link, &|| direct::link_url(app)),
+        "WsUrl": given(routes.socket, &|| direct::socket_url(app)),
         "ToolList": tool_list,
         "contexts": [],
     })
@@ -142,6 +147,7 @@ fn derived(prefix: &str, id: &SessionId) -> String {
 mod tests {
     use super::*;
     use crate::testing;
+    use types::ClientInfo;
 
     #[tokio::test]
     async fn a_session_has_every_field_in_the_type_that_sdks_expect() {
@@ -160,6 +166,31 @@ mod tests {
         let tools: Value = serde_json::from_str(data["ToolList"].as_str().unwrap()).unwrap();
         assert_eq!((&tools[0]["name"], &tools[0]["tool"], &tools[0]["server"]), (&json!("shell"), &json!("shell"), &json!("wuying_shell")));
         assert!(tools[0]["inputSchema"].is_object());
+    }
+
+    #[tokio::test]
+    async fn a_session_names_the_routes_that_its_client_knows() {
+        let app = testing::app().await;
+        let told = |client: ClientInfo| session(&app, &testing::context(), &SessionView { client, ..testing::view() }, String::new());
+        let python = |version: &str, vpc| ClientInfo {
+            dialect: "agentbay".into(),
+            language: Some(types::SdkLanguage::Python),
+            version: version.into(),
+            vpc,
+            ..ClientInfo::default()
+        };
+        let token = direct::token(&app, &testing::context(), &testing::view().id);
+        let check = |client: ClientInfo, wanted: [Value; 6]| {
+            let data = told(client.clone());
+            let got = ["Token", "LinkUrl", "WsUrl", "VpcResource", "NetworkInterfaceIp", "HttpPort"].map(|name| data[name].clone());
+            assert_eq!(got, wanted, "{client:?}");
+        };
+        let none = || json!("");
+        let link = || json!("https://localhost:8443/direct");
+        check(python("0.22.3", false), [json!(token), link(), json!("wss://localhost:8443/direct/ws"), json!(false), none(), none()]);
+        check(python("0.15.0", false), [json!(token), link(), none(), json!(false), none(), none()]);
+        check(python("0.12.0", false), [none(), none(), none(), json!(false), none(), none()]);
+        check(python("0.12.0", true), [json!(token), none(), none(), json!(true), json!("127.0.0.1"), json!("8080")]);
     }
 
     #[tokio::test]

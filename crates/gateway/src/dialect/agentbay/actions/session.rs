@@ -4,12 +4,16 @@ use super::Call;
 use crate::dialect::agentbay::envelope::Answer;
 use crate::dialect::agentbay::rescue::{Refusal, Subject};
 use crate::dialect::agentbay::{decode, encode};
+use crate::direct;
 use crate::links;
 use control::SessionView;
 use serde_json::json;
 
 pub(super) async fn create(call: &Call<'_>) -> Result<Answer, Refusal> {
     let request = decode::create_session(call.params, call.agent, &call.cx.identity.tenant)?;
+    if request.client.vpc {
+        direct::vpc_address(call.app).map_err(|fault| Refusal::from_fault(&fault, Subject::Other))?;
+    }
     let view = call.ask_soon(Subject::Other, call.app.control.create_session(call.cx, request)).await?;
     call.trail.session(&view.id);
     Ok(encoded(call, &view).await)
