@@ -18,7 +18,6 @@ use control::{OpContext, ToolCall};
 use protocol::{ToolError, ToolErrorCode};
 use render::Context;
 use serde_json::{Map, Value};
-use std::time::Duration;
 use types::{ErrorCode, Fault, SandboxUser, SessionId};
 
 /// The form of the results that grew from bare text to JSON: commands and code.
