@@ -54,10 +54,6 @@ pub(crate) async fn call(
     // File content is megabytes long: it is handed on, not kept.
     let (said, arguments) = (normal.without_content(), normal.arguments);
     let wanted = ToolCall { name: name.to_owned(), arguments, user: SandboxUser::default() };
-    let patience = match route {
-        Route::Rpc => app.timeouts.call,
-        Route::Direct => app.timeouts.direct,
-    };
     // A command ends by its own limit; the engine gets time to say so.
     let patience = match route {
         Route::Rpc => app.timeouts.call,

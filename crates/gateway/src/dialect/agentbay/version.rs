@@ -6,16 +6,17 @@ use types::{ClientInfo, SdkLanguage};
 /// The dialect's own name in [`ClientInfo::dialect`].
 pub(super) const DIALECT: &str = "agentbay";
 
-/// First Python version that reads the wrapped form.
+/// First version that reads the wrapped form. The vendor numbers the releases of all its languages alike.
 const WRAPPED_SINCE: (u64, u64) = (0, 13);
 
-/// How this client wants the results of commands and code. Python SDKs up to 0.12 show their users the bare text.
+/// How this client wants the results of commands and code. SDKs up to 0.12 show their users the bare text.
 pub(crate) fn form(client: &ClientInfo) -> Form {
     if client.dialect != DIALECT {
         return Form::Wrapped;
     }
     match client.language {
-        Some(SdkLanguage::Python) if minor_version(&client.version).is_some_and(|version| version < WRAPPED_SINCE) => Form::Plain,
+        Some(SdkLanguage::Rust) => Form::Wrapped,
+        Some(_) if minor_version(&client.version).is_some_and(|version| version < WRAPPED_SINCE) => Form::Plain,
         // Only Python SDKs up to 0.9 send no statistics at all.
         None if client.version.is_empty() => Form::Plain,
         _ => Form::Wrapped,
@@ -40,9 +41,9 @@ impl Routes {
     }
 }
 
-/// First Python version that calls tools by `LinkUrl`.
+/// First version that calls tools by `LinkUrl`.
 const LINK_SINCE: (u64, u64) = (0, 15);
-/// First Python version that opens the WebSocket.
+/// First version that opens the WebSocket.
 const SOCKET_SINCE: (u64, u64) = (0, 16);
 
 /// Which fields of a session this client is given.
@@ -53,20 +54,18 @@ const SOCKET_SINCE: (u64, u64) = (0, 16);
 /// A session with a screen is where this will depend on the image too: Python SDKs refuse `screenshot()` when they know a
 /// `LinkUrl`, and `beta_take_screenshot()` when they know none.
 pub(super) fn routes(client: &ClientInfo) -> Routes {
-    use SdkLanguage::{Golang, Java, Python, Rust, Typescript};
     let routes = |link, socket| Routes { link, socket, vpc: false };
     if client.vpc {
         return Routes { vpc: true, ..routes(false, false) };
     }
     match client.language {
         _ if client.dialect != DIALECT => routes(true, true),
-        Some(Python) => {
+        Some(SdkLanguage::Rust) => routes(true, true),
+        Some(_) => {
             // A version that says no number is a development one, newer than all.
             let since = |first| minor_version(&client.version).is_none_or(|version| version >= first);
             routes(since(LINK_SINCE), since(SOCKET_SINCE))
         }
-        Some(Typescript | Golang | Java) => routes(true, false),
-        Some(Rust) => routes(true, true),
         None => routes(false, false),
     }
 }
@@ -104,6 +103,8 @@ mod tests {
         check(Some(Python), "dev", true, true);
         check(Some(Typescript), "0.15.1", true, false);
         check(Some(Golang), "0.15.1", true, false);
+        check(Some(Golang), "0.22.0", true, true);
+        check(Some(Java), "0.0.6", false, false);
         check(Some(Java), "0.15.0", true, false);
         check(Some(Rust), "0.1.0", true, true);
         assert!(!Routes { link: false, socket: false, vpc: false }.token());
@@ -124,7 +125,9 @@ mod tests {
         check("agentbay", Some(Python), "0.22.3", Form::Wrapped);
         check("agentbay", Some(Python), "1.0.0", Form::Wrapped);
         check("agentbay", Some(Python), "dev", Form::Wrapped);
-        check("agentbay", Some(Typescript), "0.12.0", Form::Wrapped);
+        check("agentbay", Some(Typescript), "0.12.0", Form::Plain);
+        check("agentbay", Some(Java), "0.0.6", Form::Plain);
+        check("agentbay", Some(Golang), "0.13.0", Form::Wrapped);
         check("agentbay", Some(Golang), "0.15.1", Form::Wrapped);
         check("agentbay", Some(Rust), "0.1.0", Form::Wrapped);
         check("agentbay", None, "2.0 of an unknown language", Form::Wrapped);
