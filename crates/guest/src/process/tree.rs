@@ -12,8 +12,10 @@ const MAX_ROUNDS: usize = 16;
 
 /// Kills the command whose first process is `leader`, which leads its session.
 pub(super) fn kill(leader: i32) {
+    // Kept over the rounds: what was killed is still its own while it dies, though its parent may be dead already.
+    let mut family = HashSet::from([leader]);
     for _ in 0..MAX_ROUNDS {
-        let found = members(leader);
+        let found = living(leader, &mut family);
         let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL);
         if found.is_empty() {
             return;
@@ -26,13 +28,17 @@ pub(super) fn kill(leader: i32) {
 
 /// Living processes that descend from `leader` or are of its session.
 pub(super) fn members(leader: i32) -> Vec<i32> {
+    living(leader, &mut HashSet::from([leader]))
+}
+
+/// As [`members`], with all that descend from `family` too, which they join.
+fn living(leader: i32, family: &mut HashSet<i32>) -> Vec<i32> {
     let processes: Vec<Stat> = fs::read_dir("/proc")
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter_map(|pid: i32| Stat::parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
         .collect();
-    let mut family = HashSet::from([leader]);
     loop {
         let before = family.len();
         family.extend(processes.iter().filter(|p| p.session == leader || family.contains(&p.parent)).map(|p| p.pid).collect::<Vec<_>>());
