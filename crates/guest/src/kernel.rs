@@ -15,7 +15,7 @@ mod spec;
 mod start;
 mod zmtp;
 
-pub(crate) use output::Output;
+pub(crate) use output::{Output, whole_characters};
 
 use crate::process::Processes;
 use output::{Kept, Nowhere};

@@ -29,6 +29,12 @@ pub(crate) trait Output: Send + std::fmt::Debug {
     fn cut(&mut self, bytes: u64);
 }
 
+/// Length of the longest beginning of `text` that has at most `limit` bytes and ends between two characters.
+pub(crate) fn whole_characters(text: &str, limit: usize) -> usize {
+    // A character has at most four bytes, so this looks at four places.
+    (0..=limit.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0)
+}
+
 /// Output that nobody wants.
 #[derive(Debug)]
 pub(super) struct Nowhere;
@@ -98,7 +104,7 @@ impl Output for Kept {
         let limit = state.limit;
         let stream = if stderr { &mut state.stderr } else { &mut state.stdout };
         let whole = text.len();
-        text.truncate(text.floor_char_boundary(limit - stream.bytes));
+        text.truncate(whole_characters(&text, limit - stream.bytes));
         let cut = (whole - text.len()) as u64;
         stream.bytes += text.len();
         if cut > 0 {

@@ -5,7 +5,7 @@
 //! side, the code goes on to its end or time limit and its output goes nowhere.
 
 use super::Packets;
-use crate::kernel::{Ended, Kernels, Output};
+use crate::kernel::{Ended, Kernels, Output, whole_characters};
 use futures::{SinkExt, StreamExt};
 use protocol::json_length;
 use protocol::packet::{MAX_PACKET, Packet};
@@ -68,7 +68,7 @@ async fn send(packets: &mut Packets, event: &CodeEvent) -> io::Result<()> {
 /// The error, cut so that it fits into a packet.
 fn fitting(mut error: CodeError) -> CodeError {
     for text in [&mut error.name, &mut error.value, &mut error.traceback] {
-        text.truncate(text.floor_char_boundary(MAX_TEXT / 3));
+        text.truncate(whole_characters(text, MAX_TEXT / 3));
     }
     error
 }
@@ -157,7 +157,7 @@ impl Output for Queue {
     fn text(&mut self, stderr: bool, text: String) {
         let mut rest = text.as_str();
         while !rest.is_empty() {
-            let (piece, after) = rest.split_at(rest.floor_char_boundary(MAX_TEXT));
+            let (piece, after) = rest.split_at(whole_characters(rest, MAX_TEXT));
             let text = piece.to_owned();
             self.push(if stderr { CodeEvent::Stderr { text } } else { CodeEvent::Stdout { text } });
             rest = after;
