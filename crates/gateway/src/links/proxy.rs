@@ -31,8 +31,7 @@ pub(super) struct Route<'a> {
 
 /// A connection to a port inside a session.
 pub(super) async fn connect(app: &App, trail: &Trail, cx: &OpContext, session: &SessionId, port: u16) -> Result<ByteStream, Problem> {
-    let opened =
-        tokio::time::timeout(app.timeouts.link_connect, app.control.open_stream(cx, session, StreamOpen::Tunnel { port: port })).await;
+    let opened = tokio::time::timeout(app.timeouts.link_connect, app.control.open_stream(cx, session, StreamOpen::Tunnel { port })).await;
     let Ok(opened) = opened else {
         return Err(bad_gateway(format!(
             "Port {port} inside the session did not answer within {} s.",

@@ -92,7 +92,8 @@ pub(super) fn push(id: &str, source: &str, data: &Value) -> String {
 
 /// The beginning of a text, `limit` bytes at most.
 pub(super) fn cut(text: &str, limit: usize) -> &str {
-    &text[..text.floor_char_boundary(limit)]
+    let end = (0..=limit.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or_default()]
 }
 
 fn frame(id: &str, source: &str, data: &Value) -> String {
