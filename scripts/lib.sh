@@ -13,7 +13,8 @@ umask 022
   run_dir=/run/roadstead
   log_dir=/var/log/roadstead
   stamp_dir=$state_dir/built # which input each image was built from; readable by everyone, unlike the images
-  default_image=linux_latest
+  # The first is there before the server serves; `make run` makes the others while it does.
+  read -ra images <<<"${ROADSTEAD_IMAGES:-linux_latest code_latest}"
   server_user=roadstead # who the server runs as when root starts it
 
   helpers=(roadstead-starter roadstead-egress roadstead-guest)
@@ -50,7 +51,7 @@ need_sudo() {
   command -v sudo >/dev/null || die "This needs root, you are $(id -un), and sudo is not installed." "Run it as root, or as root: apt-get install sudo && adduser $(id -un) sudo"
   root_environment=()
   local name
-  for name in TERM NO_COLOR DEBIAN_FRONTEND ROADSTEAD_MIRROR ROADSTEAD_SECURITY_MIRROR ROADSTEAD_IMAGE_EXTRA_CA http_proxy https_proxy no_proxy; do
+  for name in TERM NO_COLOR DEBIAN_FRONTEND ROADSTEAD_MIRROR ROADSTEAD_SECURITY_MIRROR ROADSTEAD_IMAGE_EXTRA_CA ROADSTEAD_IMAGES ROADSTEAD_NPM_REGISTRY PIP_INDEX_URL http_proxy https_proxy no_proxy; do
     [[ -z ${!name:-} ]] || root_environment+=("$name=${!name}")
   done
   if ! sudo -n true 2>/dev/null; then
@@ -91,6 +92,13 @@ need_packages() {
   local missing
   mapfile -t missing < <(missing_packages "$@")
   ((${#missing[@]} == 0)) || as_root packages "${missing[@]}"
+}
+
+# image_current ID: whether an image is what its recipe says. The directory of images is root's alone, so that the stamp
+# beside it answers for everybody else.
+image_current() {
+  [[ $(cat "$stamp_dir/$1" 2>/dev/null) == $("$repo/images/build" --hash "$1") ]] || return 1
+  ! is_root || [[ -e $state_dir/images/$1/manifest.json ]]
 }
 
 # host_triple: what rustc calls this machine.

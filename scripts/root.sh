@@ -6,6 +6,7 @@
 #   packages NAME…             install Debian packages
 #   install DIR                install the programs in DIR, the image recipes and their builder
 #   image ID                   build an image when its recipe changed
+#   image_later ID             the same in the background, out of the way of everything else
 #   user                       create the user that serves when root started it, and its data directory
 #   starter INSTANCE UID       start the privileged process for the server with this uid
 #   tests COMMAND…             run the integration tests, which make sandboxes
@@ -48,9 +49,18 @@ replace() {
 }
 
 image() {
-  "$share_dir/images/build" "$1"
+  local hash
+  hash=$("$repo/images/build" --hash "$1")
+  "$repo/images/build" "$1"
   install -d "$stamp_dir"
-  "$share_dir/images/build" --hash "$1" >"$stamp_dir/$1"
+  echo "$hash" >"$stamp_dir/$1"
+}
+
+# In a session of its own: no terminal's Ctrl-C or hang-up reaches it.
+image_later() {
+  mkdir -p "$log_dir"
+  flock -n "$log_dir/.$1.later" true || return 0 # it is being built, or waits for its turn
+  setsid --fork flock -n "$log_dir/.$1.later" nice -n 15 "$repo/scripts/root.sh" image "$1" </dev/null >"$log_dir/images-$1.log" 2>&1
 }
 
 user() {
@@ -92,6 +102,7 @@ uninstall() {
     kill "$(cat "${starter}lock")" 2>/dev/null || true
     flock -w 20 "${starter}lock" true || die "It still runs after 20 s: process $(cat "${starter}lock")." "Its log: ${starter}starter.log"
   done
+  end_builds
   rm -f "$bin_dir/roadstead"
   rm -rf "$lib_dir" "$share_dir" "$log_dir" "$stamp_dir"
   rm -rf --one-file-system "$state_dir/images" "$state_dir/starters" "$run_dir"
@@ -106,10 +117,23 @@ uninstall() {
   fi
 }
 
+# A build ends tidily, with everything it started, when it is told to.
+end_builds() {
+  local file pid
+  for file in "$run_dir"/images/*.building; do
+    [[ -e $file ]] || continue
+    read -r _ pid _ <"$file"
+    [[ $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) == *images/build* ]] || continue
+    say "  ending the build of the image $(basename "$file" .building)"
+    kill "$pid"
+    tail --pid="$pid" -f /dev/null
+  done
+}
+
 verb=${1:-}
 shift || true
 case $verb in
-  packages | image | user | starter | tests | uninstall) "$verb" "$@" ;;
+  packages | image | image_later | user | starter | tests | uninstall) "$verb" "$@" ;;
   install) install_all "$@" ;;
   *) die "scripts/root.sh: unknown verb '$verb'." ;;
 esac

@@ -36,6 +36,12 @@ if [[ ! -S $socket ]] || ! grep -qF " $socket" /proc/net/unix; then
   as_root starter "$instance" "$server_uid" || die "The starter did not start; without it there are no sandboxes." "Its message is above; 'roadstead doctor' says more about this machine."
 fi
 
+for id in "${images[@]:1}"; do
+  ! image_current "$id" || continue
+  as_root image_later "$id"
+  say "The image $id is made in the background, which takes some minutes: roadstead image ls"
+done
+
 cd /
 if is_root; then
   exec setpriv --reuid "$server_user" --regid "$server_user" --clear-groups -- "$roadstead" --data-dir "$data_dir" serve

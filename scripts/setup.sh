@@ -1,8 +1,9 @@
 #!/bin/bash
-# scripts/setup.sh [build|install|image]…
+# scripts/setup.sh [build|install|image|images]…
 #
-# Brings this machine to where Roadstead can run: Debian packages, programs built and installed, the default image. Each
-# part looks first whether there is anything to do; with names, only those parts (and what they need) are done.
+# Brings this machine to where Roadstead can run: Debian packages, programs built and installed, the first image. Each
+# part looks first whether there is anything to do; with names, only those parts (and what they need) are done. `images`
+# is every image of ROADSTEAD_IMAGES.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$(realpath "$0")")/lib.sh"
@@ -49,14 +50,18 @@ install() {
   as_root install "$staged"
 }
 
-image() {
-  # The directory of images is root's alone, so that the stamp beside it answers for everybody else.
-  [[ $(cat "$stamp_dir/$default_image" 2>/dev/null) != $("$repo/images/build" --hash "$default_image") ]] || image_gone || return 0
-  need_packages "${image_packages[@]}"
-  as_root image "$default_image"
-}
+image() { make_images "${images[0]}"; }
 
-image_gone() { is_root && [[ ! -e $state_dir/images/$default_image/manifest.json ]]; }
+images() { make_images "${images[@]}"; }
+
+make_images() {
+  local id
+  for id; do
+    ! image_current "$id" || continue
+    need_packages "${image_packages[@]}"
+    as_root image "$id"
+  done
+}
 
 check_host
 check_rust
@@ -67,7 +72,7 @@ if (($# == 0)); then
 fi
 for part; do
   case $part in
-    build | install | image) "$part" ;;
+    build | install | image | images) "$part" ;;
     *) die "scripts/setup.sh: unknown part '$part'." ;;
   esac
 done

@@ -9,7 +9,10 @@ set -euo pipefail
 check_host
 check_rust
 need_packages "${build_packages[@]}" "${run_packages[@]}" "${image_packages[@]}" "${test_packages[@]}" # all at once
+# While the programs are built; what is not done by then is waited for.
+for id in "${images[@]}"; do image_current "$id" || as_root image_later "$id"; done
 build_all=1 "$repo/scripts/setup.sh"
+"$repo/scripts/setup.sh" images
 cd "$repo"
 started=$SECONDS
 

@@ -39,7 +39,7 @@ impl Bins {
 }
 
 /// The target directory this program was built in: `TARGET/release/bench` or `TARGET/release/deps/it-…`.
-fn target_dir() -> Result<PathBuf> {
+pub(crate) fn target_dir() -> Result<PathBuf> {
     let exe = std::env::current_exe().context("asking for the test's own path")?;
     let release = exe.ancestors().find(|dir| dir.file_name().is_some_and(|name| name == "release"));
     release.and_then(Path::parent).map(Path::to_owned).with_context(|| format!("{} does not lie in a target directory", exe.display()))

@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 mod bins;
+pub mod conformance;
 mod direct;
 mod host;
+pub mod raw;
 mod rpc;
 mod server;
 mod starter;

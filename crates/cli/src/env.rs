@@ -1,5 +1,9 @@
 //! `roadstead env`: what the SDKs of every dialect need in their environment.
 
+mod java;
+
+pub(crate) use java::PASSWORD;
+
 use crate::failure::Failure;
 use crate::output;
 use crate::profile::{Environment, Profile, set};
@@ -66,6 +70,14 @@ fn changes(profile: &Profile, environment: Environment<'_>) -> Result<Changes, F
         ],
         ..Changes::default()
     };
+    if let Some(store) = server.trust_store.as_deref().and_then(Path::to_str) {
+        let before = set(environment, java::VARIABLE).unwrap_or_default();
+        let (options, replaced) = java::options(&before, store);
+        changes.exports.push((java::VARIABLE, options));
+        if let Some(other) = replaced {
+            changes.warnings.push(format!("{} named the trust store {other}, which Java programs no longer use", java::VARIABLE));
+        }
+    }
     if !profile.is_running() {
         changes.warnings.push(format!("the server (pid {}) is gone; start it again with `make run` or `roadstead serve`", server.pid));
     }
@@ -133,7 +145,7 @@ mod tests {
     fn changed_by_server(pid: u32, pairs: &[(&str, &str)]) -> Changes {
         let dir = TempDir::new();
         let server = serde_json::json!({"instance": "i", "pid": pid, "endpoint": "localhost:8443", "https": "https://localhost:8443",
-            "http": null, "links": "https://localhost:8444", "ca_bundle": "/data dir/it's.pem"});
+            "http": null, "links": "https://localhost:8444", "ca_bundle": "/data dir/it's.pem", "trust_store": "/data/t.p12"});
         std::fs::write(dir.path().join("server.json"), server.to_string()).unwrap();
         std::fs::write(dir.path().join("key"), "akm-1\n").unwrap();
         changes(&Profile::load(dir.path()).unwrap(), &variables(pairs)).unwrap()
@@ -151,7 +163,8 @@ mod tests {
              export SSL_CERT_FILE='/data dir/it'\\''s.pem'\n\
              export REQUESTS_CA_BUNDLE='/data dir/it'\\''s.pem'\n\
              export CURL_CA_BUNDLE='/data dir/it'\\''s.pem'\n\
-             export NODE_EXTRA_CA_CERTS='/data dir/it'\\''s.pem'"
+             export NODE_EXTRA_CA_CERTS='/data dir/it'\\''s.pem'\n\
+             export JAVA_TOOL_OPTIONS='-Djavax.net.ssl.trustStore=/data/t.p12 -Djavax.net.ssl.trustStorePassword=changeit -Djavax.net.ssl.trustStoreType=PKCS12'"
         );
         assert_eq!(changes.warnings, [""; 0]);
     }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod completions;
 mod doctor;
 mod down;
 mod env;
@@ -18,7 +19,7 @@ mod session;
 #[cfg(test)]
 mod testing;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use failure::Failure;
 use profile::Profile;
 use std::path::PathBuf;
@@ -56,6 +57,7 @@ enum Command {
     Image(image::ImageCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
+    Completions(completions::CompletionsArgs),
 }
 
 fn main() -> ExitCode {
@@ -80,6 +82,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Image(image::ImageCommand::Build(args)) => return image_build::run(&args),
         Command::Logs(args) => logs::run(args, &data_dir, json)?,
         Command::Env(args) => env::run(args, &data_dir, json, &variable)?,
+        Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Instance => {
             let id = profile::instance_id(&data_dir);
             if json { output::json(&serde_json::json!({"instance": id}))? } else { output::line(id) }
@@ -114,7 +117,6 @@ fn variable(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -29,6 +29,9 @@ pub(crate) struct ServerFile {
     pub(crate) links: String,
     /// PEM file with the server's CA and the system's roots.
     pub(crate) ca_bundle: PathBuf,
+    /// The same certificates as a PKCS#12 trust store, for Java; older servers wrote none.
+    #[serde(default)]
+    pub(crate) trust_store: Option<PathBuf>,
 }
 
 /// A server as its clients on this machine see it.

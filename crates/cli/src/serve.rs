@@ -5,6 +5,7 @@ mod ca_bundle;
 mod data_dir;
 mod logging;
 mod system;
+mod trust_store;
 
 use crate::failure::Failure;
 use crate::output;
@@ -142,6 +143,7 @@ async fn serve(data_dir: &Path, data: &DataDir, args: &ServeArgs) -> Result<(), 
     let gateway = gateway::bind(gateway_config(data, args)?, Arc::clone(&control)).await.map_err(|error| cannot_listen(&error))?;
     let addresses = gateway.addresses().clone();
     let ca_bundle = ca_bundle::write(&addresses.ca_pem, &data.file("ca-bundle.pem"))?;
+    let trust_store = trust_store::write(&ca_bundle, &data.file("trust-store.p12"))?;
     let file = ServerFile {
         instance,
         pid: std::process::id(),
@@ -150,6 +152,7 @@ async fn serve(data_dir: &Path, data: &DataDir, args: &ServeArgs) -> Result<(), 
         http: addresses.http.map(|address| format!("http://{address}")),
         links: addresses.links_url.clone(),
         ca_bundle,
+        trust_store: Some(trust_store),
     };
     let text = serde_json::to_vec_pretty(&file).map_err(|error| Failure::new(error.to_string()))?;
     write_private(&data.file(SERVER_FILE), &text)?;

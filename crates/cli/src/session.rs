@@ -1,19 +1,19 @@
 //! `roadstead session`: sessions from the command line.
 
-use crate::env::quote;
+mod cp;
+mod exec;
+mod shell;
+mod terminal;
+
 use crate::failure::Failure;
 use crate::output;
-use futures::TryStreamExt;
-use roadstead_sdk::native::{Exec, User};
-use roadstead_sdk::{AgentBay, CommandOutput, CreateSessionParams, Cut, ListParams, SessionStatus};
+use roadstead_sdk::native::User;
+use roadstead_sdk::{AgentBay, CreateSessionParams};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Sessions fetched a request.
-const PAGE: u32 = 100;
-
-/// List, create, delete and look at sessions, and run commands in them.
+/// List, create, delete and look at sessions, run commands in them, copy files.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum SessionCommand {
     /// List live sessions.
@@ -48,30 +48,17 @@ pub(crate) enum SessionCommand {
         /// Its id.
         id: String,
     },
-    /// Run a command in a session; its exit code is this one's.
-    Exec(ExecArgs),
-}
-
-/// Run a command in a session.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ExecArgs {
-    /// The session's id.
-    id: String,
-    /// Whom it acts as.
-    #[arg(long, value_enum, default_value_t = Who::Wuying)]
-    user: Who,
-    /// Working directory [default: the user's home].
-    #[arg(long, value_name = "DIRECTORY")]
-    cwd: Option<String>,
-    /// An environment variable; may be repeated.
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = pair)]
-    envs: Vec<(String, String)>,
-    /// Kill it, and everything it started, after this many seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: u64,
-    /// The command. One word is a line for `sh -c`; several are a program and its arguments.
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    command: Vec<String>,
+    /// Show what a session uses: CPU, memory, disk, network.
+    Metrics {
+        /// Its id.
+        id: String,
+    },
+    /// Run a command in a session, its output shown as it comes; its exit code is this one's.
+    Exec(exec::ExecArgs),
+    /// Open a terminal in a session.
+    Shell(shell::ShellArgs),
+    /// Copy files and directories into a session or out of it.
+    Cp(cp::CpArgs),
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -82,9 +69,18 @@ enum Who {
     Root,
 }
 
+impl From<Who> for User {
+    fn from(who: Who) -> Self {
+        match who {
+            Who::Wuying => Self::Wuying,
+            Who::Root => Self::Root,
+        }
+    }
+}
+
 pub(crate) async fn run(command: SessionCommand, client: &AgentBay, json: bool) -> Result<ExitCode, Failure> {
     match command {
-        SessionCommand::Ls { labels } => list(client, labels, json).await?,
+        SessionCommand::Ls { labels } => list(client, &labels, json).await?,
         SessionCommand::Create { image, labels, idle, manual } => {
             let mut params = CreateSessionParams::new().labels(labels).manual_release(manual);
             if let Some(image) = image {
@@ -105,22 +101,30 @@ pub(crate) async fn run(command: SessionCommand, client: &AgentBay, json: bool) 
             let info = client.native().session(&id).await?;
             if json { output::json(&info)? } else { output::line(facts(&info)) }
         }
-        SessionCommand::Exec(args) => return exec(client, args, json).await,
+        SessionCommand::Metrics { id } => {
+            let found = client.native().metrics(&id).await?;
+            if json { output::json(&found)? } else { output::line(facts(&found)) }
+        }
+        SessionCommand::Exec(args) => return exec::run(client, args, json).await,
+        SessionCommand::Shell(args) => return shell::run(client, args).await,
+        SessionCommand::Cp(args) => cp::run(client, args, json).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(client: &AgentBay, labels: Vec<(String, String)>, json: bool) -> Result<(), Failure> {
-    let params = labels.into_iter().fold(ListParams::new().limit(PAGE), |params, (key, value)| params.label(key, value));
-    let sessions: Vec<_> = client.sessions(params).try_collect().await?;
-    let rows = sessions.into_iter().map(|session| {
-        let status = session.status.as_ref().map_or("", SessionStatus::as_str).to_owned();
-        [session.session_id, status, session.image_id.unwrap_or_default()]
-    });
+async fn list(client: &AgentBay, labels: &[(String, String)], json: bool) -> Result<(), Failure> {
+    let sessions = client.native().sessions(labels).await?;
     if json {
-        return output::json(&rows.map(|[id, status, image]| json!({"id": id, "status": status, "image": image})).collect::<Vec<_>>());
+        let shown = sessions.iter().map(
+            |session| json!({"id": session.id, "status": session.state.to_uppercase(), "image": session.image, "labels": session.labels}),
+        );
+        return output::json(&shown.collect::<Vec<_>>());
     }
-    output::line(output::table(["ID", "STATUS", "IMAGE"], &rows.collect::<Vec<_>>()));
+    let rows = sessions.into_iter().map(|session| {
+        let labels: Vec<_> = session.labels.iter().map(|(key, value)| output::harmless(&format!("{key}={value}"))).collect();
+        [session.id, session.state.to_uppercase(), session.image, labels.join(",")]
+    });
+    output::line(output::table(["ID", "STATUS", "IMAGE", "LABELS"], &rows.collect::<Vec<_>>()));
     Ok(())
 }
 
@@ -139,56 +143,9 @@ async fn remove(client: &AgentBay, ids: &[String]) -> Result<ExitCode, Failure> 
     Ok(code)
 }
 
-async fn exec(client: &AgentBay, args: ExecArgs, json: bool) -> Result<ExitCode, Failure> {
-    let user = match args.user {
-        Who::Wuying => User::Wuying,
-        Who::Root => User::Root,
-    };
-    let mut exec = Exec::new(command_line(&args.command)).user(user).timeout(Duration::from_secs(args.timeout));
-    if let Some(directory) = args.cwd {
-        exec = exec.cwd(directory);
-    }
-    exec = args.envs.into_iter().fold(exec, |exec, (name, value)| exec.env(name, value));
-    let done = client.native().exec(&args.id, &exec).await?;
-    if json {
-        output::json(&as_json(&done))?;
-    } else {
-        output::bytes(&mut std::io::stdout(), done.stdout.as_bytes());
-        output::bytes(&mut std::io::stderr(), done.stderr.as_bytes());
-        for (name, cut) in [("standard output", done.stdout_cut), ("standard error", done.stderr_cut)] {
-            if let Some(cut) = cut {
-                output::remark(format!("{name} was cut: the first {} of {} bytes are shown", cut.kept_bytes, cut.total_bytes));
-            }
-        }
-        if done.timed_out {
-            output::remark(format!(
-                "the command did not end within {} s; it and everything it started were killed (see --timeout)",
-                args.timeout
-            ));
-        }
-    }
-    Ok(ExitCode::from(exit_code(done.exit_code)))
-}
-
-/// One word is a shell line; several are quoted so that the shell sees just these words.
-fn command_line(words: &[String]) -> String {
-    match words {
-        [line] => line.clone(),
-        words => words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "),
-    }
-}
-
 /// What does not fit into a process's exit code is still a failure.
 fn exit_code(code: i32) -> u8 {
     u8::try_from(code).unwrap_or(u8::MAX)
-}
-
-fn as_json(done: &CommandOutput) -> Value {
-    let cut = |cut: Option<Cut>| cut.map(|cut| json!({"kept_bytes": cut.kept_bytes, "total_bytes": cut.total_bytes}));
-    json!({
-        "stdout": done.stdout, "stderr": done.stderr, "exit_code": done.exit_code, "timed_out": done.timed_out,
-        "stdout_cut": cut(done.stdout_cut), "stderr_cut": cut(done.stderr_cut),
-    })
 }
 
 /// The fields of an object, one a line; nested ones as JSON.
@@ -209,15 +166,6 @@ fn pair(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_word_is_a_line_and_several_are_words() {
-        let check = |words: &[&str], line: &str| {
-            assert_eq!(command_line(&words.iter().map(|word| word.to_string()).collect::<Vec<_>>()), line);
-        };
-        check(&["echo $HOME | wc -c"], "echo $HOME | wc -c");
-        check(&["echo", "$HOME", "a b", ""], "echo '$HOME' 'a b' ''");
-    }
 
     #[test]
     fn an_exit_code_that_is_too_big_stays_a_failure() {

@@ -31,6 +31,9 @@ pub(crate) fn runtime(operation: &str, error: RuntimeError) -> Fault {
         }
         RuntimeError::Io { .. } => (ErrorCode::Unavailable, "the connection to the session broke; try again"),
         RuntimeError::NoSandbox(_) => (ErrorCode::NotFound, "its sandbox does not exist any more; make a new session"),
+        RuntimeError::Unsupported { reason } => {
+            return Fault::new(ErrorCode::Unimplemented, format!("{operation}: {reason}")).with_source(error);
+        }
         RuntimeError::NoImage(_) | RuntimeError::Create { .. } | RuntimeError::Refused { .. } => return Fault::internal(operation, error),
     };
     Fault::new(code, format!("{operation}: {text}")).with_source(error)

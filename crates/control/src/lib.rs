@@ -30,7 +30,7 @@ use keyring::Keyring;
 use protocol::packet::PacketCodec;
 use protocol::{CallMeta, StreamOpen, ToolOutcome};
 use runtime::{ByteStream, PacketStream, Runtime};
-use session::{call, create, housekeeping, list, recover, stream};
+use session::{auto, call, create, housekeeping, list, recover, stream};
 use std::sync::Arc;
 use std::time::Duration;
 use store::MetadataStore;
@@ -128,6 +128,22 @@ impl Control {
     /// Makes a session; returns when it can be used. When the future is dropped before, the session is undone.
     pub async fn create_session(&self, cx: &OpContext, request: CreateSession) -> Result<SessionView, Fault> {
         create::create(&self.engine, cx, request).await
+    }
+
+    /// The caller's live session that it calls `name`, made as `request` says when there is none; `request.alias` does not
+    /// count. Callers that come at once get the same session. When the future is dropped before, it is undone.
+    pub async fn find_or_create_session(&self, cx: &OpContext, name: &str, request: &CreateSession) -> Result<SessionView, Fault> {
+        auto::find_or_create(&self.engine, cx, name, request).await
+    }
+
+    /// Whether the caller has a live session with that id.
+    pub fn is_live(&self, cx: &OpContext, id: &SessionId) -> bool {
+        self.engine.sessions.find(&cx.identity.tenant, id).is_ok()
+    }
+
+    /// The caller's live session that it calls `name`, if there is one.
+    pub fn session_called(&self, cx: &OpContext, name: &str) -> Option<SessionId> {
+        Some(self.engine.sessions.find_alias(&cx.identity.tenant, name)?.id.clone())
     }
 
     /// A live session of the caller's tenant; not found when deleted, deleting, foreign or unknown, all alike.

@@ -6,13 +6,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use jailer::fdpass;
-use jailer::wire::EgressOrder;
+use jailer::wire::{EgressOrder, EgressReport};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::task::JoinHandle;
 use types::SandboxId;
 
 use crate::sandbox::{self, Listeners};
+use crate::traffic::Traffic;
 use crate::{Shared, budget};
 
 /// Does what comes over `control` until the starter closes it.
@@ -30,7 +31,12 @@ pub(crate) async fn obey(control: OwnedFd, shared: Arc<Shared>) -> io::Result<()
         match received {
             Ok((0, _)) => break,
             Ok((length, descriptors)) => match serde_json::from_slice(&message[..length]) {
-                Ok(order) => sandboxes.obey(order, descriptors),
+                Ok(order) => {
+                    if let Some(report) = sandboxes.obey(order, descriptors) {
+                        let report = serde_json::to_vec(&report)?;
+                        control.async_io(Interest::WRITABLE, || fdpass::send(control.as_fd(), &report, &[])).await?;
+                    }
+                }
                 Err(error) => tracing::error!(%error, "an order that is none"),
             },
             Err(error) if error.kind() == io::ErrorKind::InvalidData => tracing::error!(%error, "an order that was cut"),
@@ -48,16 +54,20 @@ struct Sandboxes {
 }
 
 /// A sandbox that is served; dropping it cuts its connections.
-struct Running(JoinHandle<()>);
+struct Running {
+    task: JoinHandle<()>,
+    traffic: Arc<Traffic>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
 impl Sandboxes {
-    fn obey(&mut self, order: EgressOrder, descriptors: Vec<OwnedFd>) {
+    /// Carries an order out; the answer is for the starter.
+    fn obey(&mut self, order: EgressOrder, descriptors: Vec<OwnedFd>) -> Option<EgressReport> {
         match order {
             EgressOrder::Add { id } => match self.add(&id, descriptors) {
                 Ok(()) => tracing::info!(sandbox = %id, "serving"),
@@ -67,7 +77,14 @@ impl Sandboxes {
                 self.running.remove(&id);
                 tracing::info!(sandbox = %id, "removed");
             }
+            EgressOrder::Report { id } => return Some(self.report(id)),
         }
+        None
+    }
+
+    fn report(&self, id: SandboxId) -> EgressReport {
+        let traffic = self.running.get(&id).map(|running| running.traffic.now()).unwrap_or_default();
+        EgressReport { id, traffic }
     }
 
     /// Replaces what was there under the same id.
@@ -79,8 +96,9 @@ impl Sandboxes {
             .take(sandbox::DESCRIPTORS)
             .ok_or_else(|| io::Error::other("descriptors have run out; raise the hard limit of open files for roadstead-egress"))?;
         let listeners = Listeners::adopt(descriptors)?;
-        let task = tokio::spawn(sandbox::serve(id.clone(), listeners, Arc::clone(&self.shared), permit));
-        self.running.insert(id.clone(), Running(task));
+        let traffic = Arc::new(Traffic::default());
+        let task = tokio::spawn(sandbox::serve(id.clone(), listeners, Arc::clone(&self.shared), traffic.clone(), permit));
+        self.running.insert(id.clone(), Running { task, traffic });
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ pub mod policy;
 mod privileges;
 mod relay;
 mod sandbox;
+mod traffic;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

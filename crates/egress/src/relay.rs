@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -11,6 +12,7 @@ use tokio::time::timeout;
 use types::SandboxId;
 
 use crate::policy::{self, Refusal};
+use crate::traffic::{Counted, Traffic};
 use crate::{Shared, dns, origin};
 
 /// Bytes held for each direction of a connection.
@@ -36,7 +38,7 @@ enum Failure {
 
 /// Serves an accepted connection to its end. Whatever does not end in order, this future being dropped included, is a
 /// reset to both sides.
-pub(crate) async fn serve(mut client: TcpStream, id: &SandboxId, shared: &Shared) {
+pub(crate) async fn serve(mut client: TcpStream, id: &SandboxId, shared: &Shared, traffic: Arc<Traffic>) {
     if client.set_zero_linger().is_err() {
         return;
     }
@@ -54,7 +56,8 @@ pub(crate) async fn serve(mut client: TcpStream, id: &SandboxId, shared: &Shared
         Ok(server) => server,
         Err(failure) => return tracing::debug!(sandbox = %id, %destination, %failure, "not connected"),
     };
-    match copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await {
+    let copied = copy_bidirectional_with_sizes(&mut Counted::new(&mut client, traffic), &mut server, BUFFER, BUFFER).await;
+    match copied {
         Ok(_) => {
             end_in_order(&client);
             end_in_order(&server);

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use types::SandboxId;
 
 use crate::budget::Permit;
+use crate::traffic::Traffic;
 use crate::{Shared, dns, relay};
 
 /// Descriptors of one sandbox that has no connections.
@@ -40,13 +41,14 @@ impl Listeners {
 }
 
 /// Serves a sandbox until the future is dropped, which cuts all its connections.
-pub(crate) async fn serve(id: SandboxId, listeners: Listeners, shared: Arc<Shared>, _descriptors: Permit) {
+pub(crate) async fn serve(id: SandboxId, listeners: Listeners, shared: Arc<Shared>, traffic: Arc<Traffic>, _descriptors: Permit) {
     let mut sandbox = Sandbox {
         connections: Arc::new(Semaphore::new(shared.config.connections as usize)),
         queries: Arc::new(Semaphore::new(shared.config.queries as usize)),
         work: JoinSet::new(),
         id,
         shared,
+        traffic,
     };
     let Listeners { tcp: [tcp_v4, tcp_v6], dns: [dns_v4, dns_v6] } = listeners;
     loop {
@@ -63,6 +65,7 @@ pub(crate) async fn serve(id: SandboxId, listeners: Listeners, shared: Arc<Share
 struct Sandbox {
     id: SandboxId,
     shared: Arc<Shared>,
+    traffic: Arc<Traffic>,
     connections: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     /// Connections and queries under way.
@@ -89,9 +92,9 @@ impl Sandbox {
             let _ = client.set_zero_linger();
             return;
         };
-        let (id, shared) = (self.id.clone(), Arc::clone(&self.shared));
+        let (id, shared, traffic) = (self.id.clone(), Arc::clone(&self.shared), Arc::clone(&self.traffic));
         self.work.spawn(async move {
-            relay::serve(client, &id, &shared).await;
+            relay::serve(client, &id, &shared, traffic).await;
             drop((slot, descriptors));
         });
     }

@@ -108,6 +108,10 @@ pub struct Timeouts {
     pub link_life: Duration,
     /// Life of a resource page's URL and of its codes. Default 30 min.
     pub page_life: Duration,
+    /// A client of the native API whose stream is open and from which nothing came for so long, not even an answer to a
+    /// ping, or that takes or gives nothing of a file for so long, has gone. Long, because one that pauses its output
+    /// answers no ping either. Default 5 min.
+    pub stream_silence: Duration,
     /// How long running requests may go on once the server stops. Default 10 s.
     pub drain: Duration,
 }
@@ -130,6 +134,7 @@ impl Default for Timeouts {
             link_answer: Duration::from_secs(300),
             link_life: Duration::from_secs(24 * 3600),
             page_life: Duration::from_secs(30 * 60),
+            stream_silence: Duration::from_secs(300),
             drain: Duration::from_secs(10),
         }
     }

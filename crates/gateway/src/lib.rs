@@ -30,6 +30,7 @@ mod sign;
 mod testing;
 pub mod tls;
 mod tool;
+mod web_socket;
 
 pub use config::{GatewayConfig, Limits, Timeouts};
 pub use error::GatewayError;

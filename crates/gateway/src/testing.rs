@@ -192,3 +192,9 @@ pub(crate) fn view() -> SessionView {
         sandbox: None,
     }
 }
+
+/// Fails unless COMPATIBILITY.md has exactly this text in it, and says what it should have.
+pub(crate) fn check_document(table: &str) {
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../COMPATIBILITY.md")).unwrap();
+    assert!(document.contains(table), "COMPATIBILITY.md lacks this table:\n{table}");
+}

@@ -2,10 +2,11 @@
 //! the direct route, the streams; what they share is here, once.
 //!
 //! The guest knows nothing of SDKs: spellings of arguments are brought to the protocol's in [`arguments`], and structured
-//! results become the texts that SDKs parse or show in [`render`]. Which of two forms a client reads is its dialect's
-//! to say, as a [`Form`].
+//! results become the texts that SDKs parse or show in [`render`]; what a tool needs that a session lacks is in
+//! [`catalog`]. Which of two forms a client reads is its dialect's to say, as a [`Form`].
 
 mod arguments;
+mod catalog;
 mod render;
 
 pub(crate) use arguments::parse_object;
@@ -17,7 +18,6 @@ use control::{OpContext, ToolCall};
 use protocol::{ToolError, ToolErrorCode};
 use render::Context;
 use serde_json::{Map, Value};
-use std::time::Duration;
 use types::{ErrorCode, Fault, SandboxUser, SessionId};
 
 /// The form of the results that grew from bare text to JSON: commands and code.
@@ -27,6 +27,15 @@ pub(crate) enum Form {
     Wrapped,
     /// The bare output; failures as a sentence.
     Plain,
+}
+
+/// The way by which a call comes, which decides how long its client waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// The RPC action: clients give up after 60 s without an answer.
+    Rpc,
+    /// The direct route: clients wait longer than any usual call takes (900 s).
+    Direct,
 }
 
 /// Calls tool `name` of a session that has just been seen, and tells its result as the client reads it.
@@ -39,37 +48,32 @@ pub(crate) async fn call(
     id: &SessionId,
     (name, args): (&str, Map<String, Value>),
     form: Form,
+    route: Route,
 ) -> Result<ToolText, Fault> {
-    call_within(app, trail, cx, id, (name, args), form, app.timeouts.call).await
-}
-
-/// As [`call`], on a route whose clients wait `patience` for any answer, and for that of a command so much longer than its
-/// own limit.
-pub(crate) async fn call_within(
-    app: &App,
-    trail: &Trail,
-    cx: &OpContext,
-    id: &SessionId,
-    (name, args): (&str, Map<String, Value>),
-    form: Form,
-    patience: Duration,
-) -> Result<ToolText, Fault> {
-    let normal = arguments::normalise(name, args);
+    let normal = arguments::normalise(name, args, route);
     // File content is megabytes long: it is handed on, not kept.
     let (said, arguments) = (normal.without_content(), normal.arguments);
     let wanted = ToolCall { name: name.to_owned(), arguments, user: SandboxUser::default() };
+    let patience = match route {
+        Route::Rpc => app.timeouts.call,
+        Route::Direct => app.timeouts.direct,
+    };
     // A command ends by its own limit; the engine gets time to say so.
+    let patience = match route {
+        Route::Rpc => app.timeouts.call,
+        Route::Direct => app.timeouts.direct,
+    };
     let limit = said.time_limit.unwrap_or_default() + patience;
     let ended = tokio::time::timeout(limit, app.control.call_tool(cx, id, wanted)).await.unwrap_or_else(|_| {
         let message = format!("the server did not get it done within {} s; ask for the state before trying again", limit.as_secs());
         Err(Fault::new(ErrorCode::DeadlineExceeded, message))
     });
     let outcome = match ended {
-        Err(fault) if is_no_such_tool(name, &fault) => Err(ToolError::new(ToolErrorCode::UnknownTool, fault.message())),
+        Err(fault) if is_no_such_tool(name, &fault) => Err(no_such_tool(name, &fault)),
         ended => ended?,
     };
-    render::render(name, outcome, Context { form, request: trail.request(), call: &said })
-        .map_err(|error| Fault::internal(&format!("reading the result of tool {name}"), error))
+    let context = Context { form, request: trail.request(), call: &said, now: app.clock.now() };
+    render::render(name, outcome, context).map_err(|error| Fault::internal(&format!("reading the result of tool {name}"), error))
 }
 
 /// Whether a refusal is about the tool. The session has just been seen, and SDKs take a "not found" that is no tool
@@ -80,4 +84,11 @@ fn is_no_such_tool(name: &str, fault: &Fault) -> bool {
         ErrorCode::NotFound => protocol::tools::find(name).is_none(),
         _ => false,
     }
+}
+
+/// Says what would have the tool, where that is known.
+fn no_such_tool(name: &str, fault: &Fault) -> ToolError {
+    let said = fault.message();
+    let message = catalog::need(name).map_or_else(|| said.to_owned(), |need| format!("{name} needs {need}; {said}"));
+    ToolError::new(ToolErrorCode::UnknownTool, message)
 }

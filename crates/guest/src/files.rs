@@ -16,6 +16,7 @@ mod search;
 mod write;
 
 pub use change::Watches;
+pub(crate) use change::{MAX_WATCHED, Mark, change, changes, mark};
 pub use identity::as_user;
 
 use protocol::{ToolError, ToolErrorCode};

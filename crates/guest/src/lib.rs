@@ -12,6 +12,7 @@
 pub mod calls;
 pub mod files;
 pub mod group;
+pub mod kernel;
 mod mcp;
 pub mod process;
 pub mod reaper;

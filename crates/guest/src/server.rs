@@ -14,8 +14,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
-/// Connections at once; one more is refused with [`StreamRefusal::Busy`].
-pub const MAX_CONNECTIONS: usize = 64;
+/// Connections at once; one more is refused with [`StreamRefusal::Busy`]. Above what a host allows itself for one session
+/// (64 calls and 256 streams), so that its own, clearer refusal comes first. A busy command or transfer takes up to about
+/// 1 MiB here and six descriptors; most streams wait and take some KiB.
+pub const MAX_CONNECTIONS: usize = 384;
 /// Connections that may at once be told that the guest is busy. Further ones wait in the socket's queue.
 const MAX_REFUSALS: usize = 16;
 /// How long a connection may take to say what it is for.

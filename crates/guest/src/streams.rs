@@ -1,10 +1,11 @@
 //! Packet streams: commands, terminals, code, files and watches, whose vocabulary is in [`protocol::streams`].
 
+mod code;
 mod exec;
 mod file;
 mod hangup;
 pub(crate) mod pty;
-mod watch;
+pub(crate) mod watch;
 
 use crate::tools::Tools;
 use futures::SinkExt;
@@ -33,10 +34,10 @@ pub(crate) async fn serve(stream: UnixStream, open: StreamOpen, tools: Arc<Tools
         StreamOpen::Mcp { .. } | StreamOpen::Tunnel { .. } => unreachable!("served elsewhere"),
         StreamOpen::Exec(open) => exec::serve(packets, open, &tools.processes).await,
         StreamOpen::Pty(open) => pty::serve(packets, open, &tools).await,
-        StreamOpen::Code(_) => {}
+        StreamOpen::Code(open) => code::serve(packets, open, &tools.kernels).await,
         StreamOpen::ReadFile(open) => file::read(packets, open).await,
         StreamOpen::WriteFile(open) => file::write(packets, open).await,
-        StreamOpen::Watch(open) => watch::serve(packets, open).await,
+        StreamOpen::Watch(open) => watch::serve(packets, open, &tools).await,
     }
 }
 

@@ -1,15 +1,19 @@
 //! From a tool's name and arguments to its result.
 
 use crate::files::{self, Watches, as_user};
+use crate::kernel::Kernels;
 use crate::process::Processes;
 use crate::shell::Shell;
 use crate::streams::pty::Terminals;
-use protocol::tools::{self, filesystem as fs, metrics, pty, shell};
+use crate::streams::watch::MAX_WATCHES;
+use protocol::tools::environment::{self, GetEnvArgs, GetEnvResult, SetEnvArgs, SetEnvResult};
+use protocol::tools::{self, code, filesystem as fs, metrics, pty, shell};
 use protocol::{CallMeta, MAX_PAYLOAD_BYTES, ToolError, ToolErrorCode, ToolOutcome, json_length};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use types::{Capability, OutputLimit};
 
@@ -18,16 +22,21 @@ use types::{Capability, OutputLimit};
 pub struct Tools {
     capabilities: Vec<Capability>,
     pub(crate) processes: Arc<Processes>,
+    pub(crate) kernels: Kernels,
     shell: Shell,
     watches: Watches,
     pub(crate) terminals: Terminals,
+    /// Places for watch streams.
+    pub(crate) watches_open: Semaphore,
 }
 
 impl Tools {
     /// The tools that an image with these capabilities has.
     pub fn new(capabilities: Vec<Capability>, processes: Arc<Processes>, output: OutputLimit) -> Self {
+        let kernels = Kernels::new(processes.clone(), output);
         let shell = Shell::new(processes.clone(), output);
-        Self { capabilities, shell, processes, watches: Watches::default(), terminals: Terminals::default() }
+        let watches_open = Semaphore::new(MAX_WATCHES);
+        Self { capabilities, kernels, shell, processes, watches: Watches::default(), terminals: Terminals::default(), watches_open }
     }
 
     /// Them, as they stand in the table.
@@ -59,6 +68,15 @@ impl Tools {
             shell::SHELL => {
                 let args = parse(arguments)?;
                 to_value(self.shell.run(call, args, &cancel).await?)
+            }
+            code::RUN_CODE => to_value(self.kernels.run(parse(arguments)?, cancel).await?),
+            environment::SET_ENV => {
+                let SetEnvArgs { envs } = parse(arguments)?;
+                to_value(SetEnvResult { count: self.processes.variables.set(envs)? })
+            }
+            environment::GET_ENV => {
+                let GetEnvArgs { keys } = parse(arguments)?;
+                to_value(GetEnvResult { envs: self.processes.variables.seen_by(user, &keys) })
             }
             fs::READ_FILE => file(call, arguments, move |args| files::read_file(user, &args)).await,
             fs::READ_MULTIPLE_FILES => file(call, arguments, move |args| files::read_multiple_files(user, args)).await,

@@ -8,7 +8,10 @@ use types::{ImageId, ImageManifest, OutputLimit, SandboxId, SandboxLimits};
 /// | number | what it added |
 /// |---|---|
 /// | 1 | images, create, connect, destroy, list, shutdown |
-pub const STARTER_PROTOCOL: u32 = 1;
+/// | 2 | usage |
+///
+/// A starter answers a request that is newer than itself with [`Failure::BadRequest`].
+pub const STARTER_PROTOCOL: u32 = 2;
 
 /// Longest message, bytes. Both sides make their socket buffers large enough for it.
 pub const MAX_MESSAGE: usize = 256 * 1024;
@@ -54,6 +57,11 @@ pub enum Request {
         #[serde(default)]
         after: Option<SandboxId>,
     },
+    /// What a sandbox uses now. Since protocol 2.
+    Usage {
+        /// Which one.
+        id: SandboxId,
+    },
     /// End all sandboxes, the egress process and the starter itself.
     Shutdown,
 }
@@ -90,6 +98,11 @@ pub enum Reply {
         /// At most [`LIST_PAGE`] of them; fewer when there are no more.
         sandboxes: Vec<Facts>,
     },
+    /// What it uses.
+    Usage {
+        /// As measured while asked.
+        usage: Usage,
+    },
     /// It failed.
     Failed {
         /// What kind.
@@ -112,6 +125,30 @@ pub struct Facts {
     pub uid_base: u32,
     /// Isolation layers it got.
     pub layers: Vec<String>,
+}
+
+/// What a sandbox uses, as the host's kernel and the egress process count it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Usage {
+    /// CPU time of all its processes since its start, microseconds.
+    pub cpu_us: u64,
+    /// Memory in use, without page cache that can be dropped, bytes.
+    pub memory_bytes: u64,
+    /// Size of the file system that its files are written to, bytes.
+    pub disk_total_bytes: u64,
+    /// Used of it, by whomever, bytes.
+    pub disk_used_bytes: u64,
+    /// What it sent and received.
+    pub traffic: Traffic,
+}
+
+/// Bytes over a sandbox's TCP connections. DNS is not counted. Starts anew when the egress process does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Traffic {
+    /// Bytes that came from outside.
+    pub received_bytes: u64,
+    /// Bytes that went outside.
+    pub sent_bytes: u64,
 }
 
 /// Kinds of failure.
@@ -147,4 +184,18 @@ pub enum EgressOrder {
         /// Which one.
         id: SandboxId,
     },
+    /// Say how much went through them; answered by an [`EgressReport`] on the same socket.
+    Report {
+        /// Which one.
+        id: SandboxId,
+    },
+}
+
+/// What the egress process answers to [`EgressOrder::Report`].
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct EgressReport {
+    /// Which sandbox was asked about.
+    pub id: SandboxId,
+    /// What went through; nothing for a sandbox that it does not serve.
+    pub traffic: Traffic,
 }

@@ -32,6 +32,12 @@ pub enum RuntimeError {
         /// The step that failed and why.
         step: String,
     },
+    /// This back end is too old for it, or of another kind.
+    #[error("the back end cannot do that: {reason}")]
+    Unsupported {
+        /// What it lacks and what would help.
+        reason: String,
+    },
     /// The guest refused the stream.
     #[error("the guest refused the stream: {message}")]
     Refused {

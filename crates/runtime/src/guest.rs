@@ -218,6 +218,9 @@ mod tests {
             self.0.lock().unwrap().push(theirs);
             Ok(Box::new(ours))
         }
+        async fn usage(&self, _: &SandboxId) -> Result<crate::SandboxUsage, RuntimeError> {
+            unreachable!()
+        }
         async fn shutdown(&self) -> Result<(), RuntimeError> {
             unreachable!()
         }

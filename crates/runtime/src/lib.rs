@@ -15,6 +15,7 @@ use async_trait::async_trait;
 pub use error::RuntimeError;
 pub use guest::Guest;
 use protocol::StreamOpen;
+use std::time::Duration;
 pub use stream::{ByteStream, Duplex, PacketStream, open_on};
 use types::{ImageId, ImageManifest, OutputLimit, SandboxId, SandboxLimits};
 
@@ -46,6 +47,23 @@ pub struct SandboxFacts {
     pub layers: Vec<String>,
 }
 
+/// What a sandbox uses at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SandboxUsage {
+    /// CPU time of all its processes since its start.
+    pub cpu_time: Duration,
+    /// Memory in use, without page cache that can be dropped, bytes.
+    pub memory_bytes: u64,
+    /// Size of the file system that its files are written to, bytes.
+    pub disk_total_bytes: u64,
+    /// Used of it, by whomever, bytes.
+    pub disk_used_bytes: u64,
+    /// Bytes that came from outside; can start anew at 0 when a part of the back end was restarted.
+    pub received_bytes: u64,
+    /// Bytes that went outside, likewise.
+    pub sent_bytes: u64,
+}
+
 /// A maker of sandboxes.
 #[async_trait]
 pub trait Runtime: Send + Sync + std::fmt::Debug + 'static {
@@ -63,6 +81,9 @@ pub trait Runtime: Send + Sync + std::fmt::Debug + 'static {
 
     /// A connection to a sandbox's guest, past its head: what `open` asked for.
     async fn open_stream(&self, id: &SandboxId, open: &StreamOpen) -> Result<ByteStream, RuntimeError>;
+
+    /// What a sandbox uses now. [`RuntimeError::Unsupported`] where the back end cannot tell.
+    async fn usage(&self, id: &SandboxId) -> Result<SandboxUsage, RuntimeError>;
 
     /// Ends every sandbox and the back end's own helpers.
     async fn shutdown(&self) -> Result<(), RuntimeError>;

@@ -7,10 +7,10 @@ mod connection;
 #[cfg(test)]
 mod tests;
 
-use crate::{ByteStream, Runtime, RuntimeError, SandboxFacts, SandboxSpec, open_on};
+use crate::{ByteStream, Runtime, RuntimeError, SandboxFacts, SandboxSpec, SandboxUsage, open_on};
 use async_trait::async_trait;
 use connection::Connection;
-use jailer::wire::{Facts, Failure, LIST_PAGE, Reply, Request, STARTER_PROTOCOL};
+use jailer::wire::{Facts, Failure, LIST_PAGE, Reply, Request, STARTER_PROTOCOL, Usage};
 use protocol::StreamOpen;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -186,6 +186,19 @@ impl Runtime for Native {
         }
     }
 
+    async fn usage(&self, id: &SandboxId) -> Result<SandboxUsage, RuntimeError> {
+        match self.ask(&Request::Usage { id: id.clone() }).await?.0 {
+            Reply::Usage { usage } => Ok(sandbox_usage(usage)),
+            Reply::Failed { failure: Failure::NoSandbox, .. } => Err(RuntimeError::NoSandbox(id.clone())),
+            Reply::Failed { failure: Failure::BadRequest, .. } => {
+                let reason = "the starter that runs here is older than the server and does not measure; \
+                    `roadstead down` ends it with its sessions, and the next start brings the new one";
+                Err(RuntimeError::Unsupported { reason: reason.to_owned() })
+            }
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
     async fn shutdown(&self) -> Result<(), RuntimeError> {
         match self.ask(&Request::Shutdown).await?.0 {
             Reply::Done => Ok(()),
@@ -197,4 +210,16 @@ impl Runtime for Native {
 fn sandbox_facts(facts: Facts) -> SandboxFacts {
     let Facts { id, image, host_pid, uid_base, layers } = facts;
     SandboxFacts { id, image, host_pid, uid_base, layers }
+}
+
+fn sandbox_usage(usage: Usage) -> SandboxUsage {
+    let Usage { cpu_us, memory_bytes, disk_total_bytes, disk_used_bytes, traffic } = usage;
+    SandboxUsage {
+        cpu_time: Duration::from_micros(cpu_us),
+        memory_bytes,
+        disk_total_bytes,
+        disk_used_bytes,
+        received_bytes: traffic.received_bytes,
+        sent_bytes: traffic.sent_bytes,
+    }
 }

@@ -1,6 +1,6 @@
 //! A back end without sandboxes, for tests: what it made is kept as values, and it fails when told to.
 
-use crate::{ByteStream, Runtime, RuntimeError, SandboxFacts, SandboxSpec};
+use crate::{ByteStream, Runtime, RuntimeError, SandboxFacts, SandboxSpec, SandboxUsage};
 use async_trait::async_trait;
 use protocol::{StreamOpen, StreamRefusal};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -41,6 +41,7 @@ struct State {
     sandboxes: BTreeMap<SandboxId, SandboxFacts>,
     faults: BTreeMap<SimOp, VecDeque<SimFault>>,
     ports: BTreeSet<u16>,
+    usage: SandboxUsage,
     made: i32,
 }
 
@@ -73,6 +74,11 @@ impl SimRuntime {
     /// Lets something listen on `port` in every sandbox. It echoes.
     pub fn listen(&self, port: u16) {
         self.state().ports.insert(port);
+    }
+
+    /// Lets every sandbox use that much from now on.
+    pub fn set_usage(&self, usage: SandboxUsage) {
+        self.state().usage = usage;
     }
 
     /// Replaces the images.
@@ -162,6 +168,12 @@ impl Runtime for SimRuntime {
             let _ = tokio::io::copy(&mut read, &mut write).await;
         });
         Ok(Box::new(ours))
+    }
+
+    async fn usage(&self, id: &SandboxId) -> Result<SandboxUsage, RuntimeError> {
+        let state = self.state();
+        let exists = state.sandboxes.contains_key(id);
+        exists.then_some(state.usage).ok_or_else(|| RuntimeError::NoSandbox(id.clone()))
     }
 
     async fn shutdown(&self) -> Result<(), RuntimeError> {

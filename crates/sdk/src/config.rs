@@ -103,13 +103,10 @@ impl AgentBayBuilder {
         let api_key = set(self.api_key, "AGENTBAY_API_KEY").ok_or_else(|| {
             Error::invalid("no API key: pass one, or set AGENTBAY_API_KEY (for a Roadstead server: `eval \"$(roadstead env)\"`)")
         })?;
-        let named_region = set(self.region, "AGENTBAY_REGION_ID");
-        let (base, region) = match set(self.endpoint, "AGENTBAY_ENDPOINT") {
-            Some(text) => (endpoint::parse(&text)?, named_region),
-            None => {
-                let region = named_region.unwrap_or_else(|| endpoint::DEFAULT_REGION.to_owned());
-                (endpoint::hosted(&region)?, Some(region))
-            }
+        let region = set(self.region, "AGENTBAY_REGION_ID").unwrap_or_else(|| endpoint::DEFAULT_REGION.to_owned());
+        let base = match set(self.endpoint, "AGENTBAY_ENDPOINT") {
+            Some(text) => endpoint::parse(&text)?,
+            None => endpoint::hosted(&region)?,
         };
         let timeout = match (self.timeout, environment("AGENTBAY_TIMEOUT_MS")) {
             (Some(timeout), _) => timeout,

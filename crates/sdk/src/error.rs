@@ -1,5 +1,6 @@
 //! What can go wrong, as types: each says whether trying again helps and which request it was.
 
+use crate::git::GitError;
 use std::time::Duration;
 
 /// The result of every call in this crate.
@@ -42,6 +43,9 @@ pub enum Error {
     /// The service was reached, and the tool inside the session failed.
     #[error("{0}")]
     Tool(Box<ToolError>),
+    /// A git command inside the session failed.
+    #[error("{0}")]
+    Git(Box<GitError>),
     /// A page behind the last one was asked for.
     #[error("page {page} does not exist: {total_count} sessions match in all")]
     PageOutOfRange {
@@ -62,6 +66,14 @@ pub enum Error {
         /// The cause itself.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A stream or a shared connection ended before what it was for. What was running may go on; connect anew.
+    #[error("{operation}: the connection was lost: {reason}")]
+    Disconnected {
+        /// What was being done.
+        operation: String,
+        /// How it ended, as far as that is known.
+        reason: String,
     },
     /// No answer within the time limit. The call may have taken effect, or may still do so.
     #[error("{operation} was not answered within {} ms", after.as_millis())]
@@ -150,7 +162,7 @@ impl Error {
     /// ```
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::LimitExceeded(_) | Self::Transport { .. } | Self::Timeout { .. } => true,
+            Self::LimitExceeded(_) | Self::Transport { .. } | Self::Disconnected { .. } | Self::Timeout { .. } => true,
             Self::Api(error) => matches!(error.status, 502..=504) || error.code.contains("ServiceUnavailable"),
             _ => false,
         }
@@ -171,9 +183,10 @@ impl Error {
                 error.request_id.as_deref()
             }
             Self::Tool(error) => Some(&error.request_id),
+            Self::Git(error) => Some(&error.request_id),
             Self::PageOutOfRange { request_id, .. } => Some(request_id),
             Self::Timeout { request_id, .. } | Self::UnexpectedAnswer { request_id, .. } => request_id.as_deref(),
-            Self::Validation { .. } | Self::Transport { .. } => None,
+            Self::Validation { .. } | Self::Transport { .. } | Self::Disconnected { .. } => None,
         }
     }
 
@@ -195,6 +208,10 @@ impl Error {
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::Validation { message: message.into() }
+    }
+
+    pub(crate) fn lost(operation: &str, reason: impl std::fmt::Display) -> Self {
+        Self::Disconnected { operation: operation.to_owned(), reason: reason.to_string() }
     }
 
     pub(crate) fn unexpected(operation: &str, problem: impl Into<String>, request_id: Option<String>) -> Self {

@@ -22,12 +22,15 @@
 //! ```
 //!
 //! * [`AgentBay`] is the client: create, get, attach, list, delete.
-//! * [`Session`] is the handle: info, labels, links, tools, [`Session::command`], [`Session::files`].
+//! * [`Session`] is the handle: info, labels, links, tools, [`Session::command`], [`Session::code`], [`Session::pty`],
+//!   [`Session::files`], [`Session::git`], [`Session::env`], [`Session::metrics`].
+//! * [`SessionPool`] keeps sessions ready.
 //! * Every result is a [`Response`], which is the value and the request's id.
 //! * Every failure is an [`Error`], which says of what kind it is and whether trying again helps.
 //! * [`native`] is what only a Roadstead server offers.
 //!
-//! Every call may be dropped before it is done. Nothing is repeated behind the caller's back.
+//! Every call may be dropped before it is done. What only asks is asked again, twice at most, when the connection broke or
+//! the service was overloaded, and so is what a rate limit refused; nothing else is repeated behind the caller's back.
 //!
 //! # The guides' walks
 //!
@@ -50,36 +53,70 @@
 #![doc = include_str!("../examples/tools.rs")]
 #![doc = "```\n\n## Limits and errors\n\n```no_run"]
 #![doc = include_str!("../examples/limits.rs")]
+#![doc = "```\n\n## Code\n\n```no_run"]
+#![doc = include_str!("../examples/code.rs")]
+#![doc = "```\n\n## A command as a stream\n\n```no_run"]
+#![doc = include_str!("../examples/stream.rs")]
+#![doc = "```\n\n## A terminal\n\n```no_run"]
+#![doc = include_str!("../examples/pty.rs")]
+#![doc = "```\n\n## Changes as they happen\n\n```no_run"]
+#![doc = include_str!("../examples/watch.rs")]
+#![doc = "```\n\n## Git\n\n```no_run"]
+#![doc = include_str!("../examples/git.rs")]
+#![doc = "```\n\n## Large files\n\n```no_run"]
+#![doc = include_str!("../examples/transfer.rs")]
+#![doc = "```\n\n## A pool of sessions\n\n```no_run"]
+#![doc = include_str!("../examples/pool.rs")]
 #![doc = "```"]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod client;
+mod code;
 mod command;
 mod config;
 mod endpoint;
+mod env;
 mod envelope;
 mod error;
 mod files;
+mod git;
 mod labels;
+mod link;
 mod list;
+mod metrics;
 pub mod native;
 mod params;
 mod poll;
+mod pool;
+mod pty;
 mod response;
+mod sender;
 mod session;
 mod tls;
 mod tools;
+mod transfer;
 mod transport;
 mod wait;
+mod ws;
 
 pub use client::AgentBay;
-pub use command::{Command, CommandOutput, Cut, RunCommand};
+pub use code::{Code, CodeEnd, CodeError, CodeEvent, CodeOutput, CodeResult, CodeStream, Language, RunCode, RunCodeStream};
+pub use command::{Command, CommandEvent, CommandOutput, CommandSignals, CommandStdin, CommandStream, Cut, RunCommand, StreamCommand};
 pub use config::AgentBayBuilder;
+pub use env::Environment;
 pub use error::{ApiError, Error, Result, ToolError};
-pub use files::{ChangeKind, DirectoryEntry, Edit, FileChange, FileInfo, FileSystem, PathKind};
+pub use files::{ChangeKind, DirectoryEntry, Edit, FileChange, FileChanges, FileInfo, FileSystem, PathKind};
+pub use git::{
+    Branch, CloneOptions, Commit, CommitOptions, ConfigScope, FileStatus, Git, GitError, GitErrorKind, Remote, ResetMode, StatusEntry,
+    WorkTree,
+};
 pub use list::{ListParams, SessionPage, SessionSummary};
+pub use metrics::Metrics;
 pub use params::CreateSessionParams;
+pub use pool::{PoolOptions, SessionPool};
+pub use pty::{Pty, PtyInput, PtyOptions, PtySize, Ptys};
 pub use response::Response;
 pub use session::{DeleteOptions, Deleted, LinkParams, LinkProtocol, Session, SessionInfo, SessionProperties, SessionStatus};
 pub use tools::{CallOptions, McpTool, ToolResult};
+pub use transfer::{FileReader, FileWriter};

@@ -148,7 +148,7 @@ impl CreateSessionParams {
         Ok(())
     }
 
-    pub(crate) fn to_call(&self, operation: &str, region: Option<&str>) -> Call {
+    pub(crate) fn to_call(&self, operation: &str, region: &str) -> Call {
         let stats = serde_json::json!({
             "source": "sdk",
             "sdk_language": "rust",
@@ -164,10 +164,10 @@ impl CreateSessionParams {
             .optional("ImageId", self.image.as_deref())
             .optional("Labels", (!self.labels.is_empty()).then(|| labels::to_json(&self.labels)))
             .optional("McpPolicyId", self.policy_id.as_deref())
-            .optional("LoginRegionId", region)
+            .param("LoginRegionId", region)
             .optional("Timeout", idle.map(|n| n.to_string()))
             .optional("MaxRuntime", self.max_runtime.map(|max| minutes(max).to_string()))
-            .optional("ManualRelease", self.manual_release.then_some("true"))
+            .optional("ManualRelease", self.manual_release.then_some("True"))
             .param("SdkStats", stats.to_string())
     }
 }

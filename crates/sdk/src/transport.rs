@@ -5,7 +5,7 @@ use crate::{Error, Result, endpoint, tls};
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 use url::Url;
 
@@ -15,13 +15,18 @@ const API_VERSION: &str = "2025-05-06";
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Below the 75 s after which services drop an idle connection, so that we never reuse one that is just going away.
 const POOL_IDLE: Duration = Duration::from_secs(60);
+/// How often a call that may be repeated is repeated, and the pause before the first time.
+const RETRIES: u32 = 2;
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// Actions that only ask.
+const READS: &[&str] = &["GetSession", "GetSessionDetail", "ListSession", "GetLabel", "GetMcpResource", "ListMcpTools", "GetContextInfo"];
 /// How many clients with a connect time-out of their own are kept for reuse.
 const MAX_SPECIAL_CLIENTS: usize = 4;
 
 pub(crate) struct Settings {
     pub base: Url,
     pub api_key: String,
-    pub region: Option<String>,
+    pub region: String,
     pub timeout: Duration,
     pub ca_file: Option<PathBuf>,
 }
@@ -33,8 +38,10 @@ pub(crate) struct Transport {
     tls: Option<rustls::ClientConfig>,
     base: Url,
     api_key: String,
-    region: Option<String>,
+    region: String,
     timeout: Duration,
+    /// Whether the service has Roadstead's own interface, once that is known.
+    roadstead: OnceLock<bool>,
 }
 
 /// Time limits of one request; what is absent is the client's.
@@ -98,15 +105,29 @@ impl Transport {
         // Links and presigned addresses of a plain-HTTP server are plain too, so no roots need to be read for one.
         let tls = if base.scheme() == "https" { Some(tls::client_config(ca_file.as_deref())?) } else { None };
         let http = build_client(&base, tls.clone(), timeout)?;
-        Ok(Self { http, special: Mutex::default(), tls, base, api_key, region, timeout })
+        Ok(Self { http, special: Mutex::default(), tls, base, api_key, region, timeout, roadstead: OnceLock::new() })
     }
 
-    /// Sends one request of the session protocol and reads its envelope.
+    /// Sends one request of the session protocol and reads its envelope. What may be repeated is repeated after a failure
+    /// that passes.
     pub(crate) async fn call(&self, call: Call) -> Result<Envelope> {
-        let Call { action, operation, query, mut body, timeouts } = call;
-        body.push(("Authorization", format!("Bearer {}", self.api_key)));
+        let mut pause = RETRY_PAUSE;
+        for _ in 0..RETRIES {
+            match self.call_once(&call).await {
+                Err(error) if may_repeat(call.action, &error) => tokio::time::sleep(pause).await,
+                done => return done,
+            }
+            pause *= 2;
+        }
+        self.call_once(&call).await
+    }
+
+    async fn call_once(&self, call: &Call) -> Result<Envelope> {
+        let Call { action, operation, query, body, timeouts } = call;
+        let authorization = ("Authorization", format!("Bearer {}", self.api_key));
+        let body: Vec<_> = body.iter().chain([&authorization]).collect();
         let fixed = [
-            ("Action", action.to_owned()),
+            ("Action", (*action).to_owned()),
             ("Version", API_VERSION.to_owned()),
             ("Format", "json".to_owned()),
             ("Timestamp", jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
@@ -116,12 +137,30 @@ impl Transport {
             .client(timeouts.connect)?
             .post(self.base.clone())
             .query(&fixed)
-            .query(&query)
-            .header("x-acs-action", action)
+            .query(query)
+            .header("x-acs-action", *action)
             .header("x-acs-version", API_VERSION)
             .form(&body);
-        let answer = self.send(request, &operation, timeouts.read.unwrap_or(self.timeout)).await?;
-        read_envelope(operation, answer)
+        let answer = self.send(request, operation, timeouts.read.unwrap_or(self.timeout)).await?;
+        read_envelope(operation.clone(), answer)
+    }
+
+    /// Whether the service may have Roadstead's own interface under `/v1`.
+    pub(crate) fn may_be_roadstead(&self) -> bool {
+        *self.roadstead.get().unwrap_or(&true)
+    }
+
+    /// Whether it is known to have it.
+    pub(crate) fn is_roadstead(&self) -> bool {
+        *self.roadstead.get().unwrap_or(&false)
+    }
+
+    pub(crate) fn found_roadstead(&self) {
+        let _ = self.roadstead.set(true);
+    }
+
+    pub(crate) fn is_not_roadstead(&self) {
+        let _ = self.roadstead.set(false);
     }
 
     /// A request to `/v1/…` of a Roadstead server, with the key in its header. Each part of the path is one component.
@@ -139,17 +178,8 @@ impl Transport {
 
     /// Sends a request and reads the whole answer, both within `timeout`.
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder, operation: &str, timeout: Duration) -> Result<Answer> {
-        let failed = |error| transport_error(operation, timeout, error);
-        let mut response = request.timeout(timeout).send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(Error::unexpected(operation, format!("it is longer than {} MiB", MAX_ANSWER_BYTES >> 20), None));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, body })
+        let response = request.timeout(timeout).send().await.map_err(|error| transport_error(operation, timeout, error))?;
+        read_body(response, operation, timeout).await
     }
 
     /// The client whose connections are made within `connect`.
@@ -177,8 +207,8 @@ impl Transport {
         &self.api_key
     }
 
-    pub(crate) fn region(&self) -> Option<&str> {
-        self.region.as_deref()
+    pub(crate) fn region(&self) -> &str {
+        &self.region
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -189,6 +219,29 @@ impl Transport {
 impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Transport").field("base", &self.base.as_str()).field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+/// A whole answer; `timeout` is what the request was given, for the error.
+pub(crate) async fn read_body(mut response: reqwest::Response, operation: &str, timeout: Duration) -> Result<Answer> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| transport_error(operation, timeout, error))? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(Error::unexpected(operation, format!("it is longer than {} MiB", MAX_ANSWER_BYTES >> 20), None));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, body })
+}
+
+/// Whether the same request may be sent again: it only asks and the failure passes, or a rate limit kept it from having
+/// any effect. A time-out is not repeated: it has cost enough, and so would the next.
+fn may_repeat(action: &str, error: &Error) -> bool {
+    match error {
+        Error::LimitExceeded(api) => api.status == 429 && api.code.contains("Throttling"),
+        Error::Transport { .. } | Error::Api(_) => READS.contains(&action) && error.is_retryable(),
+        _ => false,
     }
 }
 
@@ -217,7 +270,7 @@ fn build_client(base: &Url, tls: Option<rustls::ClientConfig>, connect: Duration
     builder.tls_backend_preconfigured(tls).build().map_err(|error| Error::invalid(format!("the HTTP client cannot be set up: {error}")))
 }
 
-fn transport_error(operation: &str, after: Duration, error: reqwest::Error) -> Error {
+pub(crate) fn transport_error(operation: &str, after: Duration, error: reqwest::Error) -> Error {
     if error.is_timeout() {
         return Error::Timeout { operation: operation.to_owned(), after, request_id: None };
     }

@@ -58,6 +58,8 @@ pub struct SessionRow {
     pub labels: Labels,
     /// Who made it.
     pub client: ClientInfo,
+    /// A name that its tenant gave it, besides its id.
+    pub alias: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Last activity: a tool call or a keep-alive, never a status poll.

@@ -54,6 +54,7 @@ async fn session_round_trip(store: &dyn MetadataStore) {
             version: "0.20.0".into(),
             ..Default::default()
         },
+        alias: Some("what a client calls it".into()),
         expires_at: Some(at(9)),
         ..session(&tenant, 1)
     };
@@ -256,6 +257,7 @@ fn session(tenant: &TenantId, second: i64) -> SessionRow {
         limits: SandboxLimits::default(),
         labels: Labels::default(),
         client: ClientInfo::default(),
+        alias: None,
         created_at: at(second),
         active_at: at(second),
         idle_timeout: Some(Duration::from_millis(1_500)),

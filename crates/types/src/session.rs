@@ -119,4 +119,7 @@ pub struct ClientInfo {
     /// Whether it asked to reach the session on a network address instead of through the API.
     #[serde(default)]
     pub vpc: bool,
+    /// Name of the context through which it means to transfer files; empty when it brought none.
+    #[serde(default)]
+    pub transfer_context: String,
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use tests::{Rpc, Server, descendants_of, wait_until};
+use tests::{Rpc, Server, descendants_of, raw, wait_until};
 
 /// An action, its parameters, and what the message must mention.
 type Case<'a> = (&'a str, Vec<(&'a str, String)>, &'a [&'a str]);
@@ -50,7 +50,8 @@ async fn wrong_requests_get_clear_errors() -> Result<()> {
         assert_eq!(rpc.ask(action, &[("SessionId", "../../etc")]).await?.status, 400, "{action} with a path for an id");
     }
     refused(&rpc, "FlyToTheMoon", &session, 404, "InvalidAction.NotFound", &["FlyToTheMoon"]).await?;
-    refused(&rpc, "PauseSessionAsync", &session, 404, "InvalidAction.NotFound", &["PauseSessionAsync"]).await?;
+    refused(&rpc, "PauseSessionAsync", &session, 501, "UnsupportedOperation", &["PauseSessionAsync", "pausing"]).await?;
+    refused(&rpc, "GetCdpLink", &session, 501, "UnsupportedOperation", &["browser_latest"]).await?;
 
     let with = |extra: &[(&'static str, &'static str)]| {
         let mut all = vec![("SessionId", id.clone())];
@@ -93,6 +94,83 @@ async fn wrong_requests_get_clear_errors() -> Result<()> {
     let call = [("SessionId", id.as_str()), ("Name", "shell"), ("Args", r#"{"command":"id"}"#)];
     refused(&rpc, "CallMcpTool", &call, 400, "InvalidMcpSession.NotFound", &[&id]).await?;
     refused(&rpc, "ReleaseMcpSession", &session, 400, "InvalidMcpSession.NotFound", &[&id]).await
+}
+
+#[tokio::test]
+async fn requests_that_no_library_sends_get_clear_errors() -> Result<()> {
+    let server = Server::start()?;
+    let bearer = format!("Bearer {}", server.key()?);
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let host = ("Host", "localhost");
+    let ask = async |line: &str, headers: &[(&str, &str)], body: &[u8]| {
+        let length = body.len().to_string();
+        let mut all = headers.to_vec();
+        all.push(("Content-Length", &length));
+        raw::send(&server, &raw::request(line, &all, body)).await
+    };
+    let key = raw::form(&[("Authorization", &bearer)]);
+
+    // A Host with a scheme in it, as the Python SDK sends with a plain endpoint.
+    let scheme = ("Host", "http://localhost:8080");
+    assert_eq!(ask("POST /?Action=ListSession", &[scheme, form], key.as_bytes()).await?.status, 200);
+    // The key in the query alone, in the form alone, nowhere.
+    assert_eq!(ask(&format!("POST /?Action=ListSession&{key}"), &[host, form], b"").await?.status, 200);
+    for query in ["", "&Authorization=", "&Authorization=Bearer%20"] {
+        let answer = ask(&format!("POST /?Action=ListSession{query}"), &[host, form], b"Authorization=").await?;
+        assert_eq!((answer.status, answer.body["Code"].as_str()), (401, Some("InvalidApiKey")), "{query}: {answer:?}");
+    }
+    // An empty body that calls itself JSON.
+    let json_type = ("Content-Type", "application/json; charset=utf-8");
+    assert_eq!(ask(&format!("GET /?Action=ListSession&{key}"), &[host, json_type], b"").await?.status, 200);
+    // Another version of the API, by query and by header.
+    let answer = ask("POST /?Action=ListSession&Version=2099-01-01", &[host, form], key.as_bytes()).await?;
+    assert_eq!((answer.status, answer.body["Code"].as_str()), (400, Some("InvalidVersion")), "{answer:?}");
+    assert!(answer.body["Message"].as_str().is_some_and(|message| message.contains("2025-05-06")), "{answer:?}");
+    assert_eq!(ask("POST /?Action=ListSession", &[host, form, ("x-acs-version", "1")], key.as_bytes()).await?.status, 400);
+    // No action at all; bytes that are no text.
+    assert_eq!(ask("POST /", &[host, form], key.as_bytes()).await?.body["Code"], "MissingParameter");
+    let noise = [key.as_bytes(), b"&SessionId=%ff%fe\xff"].concat();
+    assert_eq!(ask("POST /?Action=GetSession", &[host, form], &noise).await?.status, 400);
+    // Chunks that are none.
+    let broken = raw::request("POST /?Action=ListSession", &[host, form, ("Transfer-Encoding", "chunked")], b"zz\r\nAuthorization\r\n");
+    let answer = raw::send(&server, &broken).await?;
+    assert!(answer.status == 400 && answer.body["Success"] == false, "{answer:?}");
+    // JSON of the wrong shape where a list, an object and a text are meant.
+    let rpc = Rpc::new(&server)?;
+    for (name, value) in
+        [("PersistenceDataList", "{}"), ("PersistenceDataList", "[1]"), ("Labels", "[]"), ("SdkStats", "7"), ("ExtraConfigs", "[]")]
+    {
+        refused(&rpc, "CreateMcpSession", &[(name, value)], 400, "InvalidParameter", &[name]).await?;
+    }
+    assert_eq!(rpc.ok("ListSession", &[]).await?["TotalCount"], 0, "nothing was made");
+    Ok(())
+}
+
+#[tokio::test]
+async fn arguments_of_twenty_megabytes_pass_in_chunks_and_more_are_refused() -> Result<()> {
+    let server = Server::start()?;
+    let rpc = Rpc::new(&server)?;
+    let id = rpc.create().await?;
+    let bearer = format!("Bearer {}", server.key()?);
+    let write = async |bytes: usize| {
+        let args = json!({ "path": "/tmp/big", "content": "x".repeat(bytes), "mode": "overwrite" }).to_string();
+        let form = raw::form(&[("Authorization", &bearer), ("SessionId", &id), ("Name", "write_file"), ("Args", &args)]);
+        let headers = [("Host", "localhost"), ("Content-Type", "application/x-www-form-urlencoded"), ("Transfer-Encoding", "chunked")];
+        let body = raw::chunked(form.as_bytes(), 16 << 10);
+        raw::send(&server, &raw::request("POST /?Action=CallMcpTool", &headers, &body)).await
+    };
+    let answer = write(20_000_000).await?;
+    assert!(answer.body["Success"].is_boolean(), "{}", answer.status);
+    let written = answer.status == 200 && answer.body["Data"]["isError"] == false;
+    let size = rpc.stdout(&id, "stat -c %s /tmp/big 2>/dev/null || echo none").await?;
+    assert_eq!(size.trim(), if written { "20000000" } else { "none" }, "{answer:?}");
+    if !written {
+        assert!(answer.body.to_string().contains("bytes"), "a refusal says how much is too much: {answer:?}");
+    }
+    let answer = write(30_000_000).await?;
+    assert_eq!((answer.status, &answer.body["Success"]), (413, &json!(false)), "{:?}", answer.body["Message"]);
+    rpc.stdout(&id, "true").await?;
+    Ok(())
 }
 
 #[tokio::test]

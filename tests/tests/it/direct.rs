@@ -1,6 +1,5 @@
 //! The direct routes: one session by its token, without the API key.
 
-use crate::python_sdk::virtualenv;
 use crate::tenancy::new_key;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -165,7 +164,7 @@ asyncio.run(main())
 }
 
 fn python(server: &Server, version: &str, script: &str, done: &str) -> Result<()> {
-    let output = server.sdk_command(&virtualenv(version)?)?.arg("-c").arg(script).output()?;
+    let output = server.sdk_command(&tests::conformance::virtualenv(version, &[])?)?.arg("-c").arg(script).output()?;
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(
         output.status.success() && stdout.contains(done),

@@ -3,6 +3,7 @@
 //! The world outside is a network namespace that the test makes, joined to the host by a veth pair with addresses
 //! that are reserved for documentation.
 
+use crate::metrics::{metrics, number};
 use anyhow::{Context, Result, ensure};
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
@@ -32,6 +33,15 @@ async fn names_resolve_and_the_host_stays_out_of_reach() -> Result<()> {
     assert_eq!(rpc.stdout(&id, python).await?, "hello from outside\n");
     let by_address = rpc.stdout(&id, &format!("curl -sS --max-time 10 http://{WORLD}/")).await?;
     assert_eq!(by_address, "hello from outside");
+
+    // What came through is counted, and only what came through.
+    let before = metrics(&rpc, &id).await?;
+    rpc.stdout(&id, &format!("for i in 1 2 3 4 5; do curl -sS --max-time 10 http://{WORLD}/; done")).await?;
+    let after = metrics(&rpc, &id).await?;
+    let grew = |name: &str| (number(&after, name) - number(&before, name)) * 1024.0;
+    assert!((5.0 * 18.0..5_000.0).contains(&grew("rx_used_kbyte")), "{before} {after}");
+    assert!((5.0 * 18.0..5_000.0).contains(&grew("tx_used_kbyte")), "{before} {after}");
+
     let absent = rpc.shell(&id, "curl -sS --max-time 10 http://absent.world.example/", 20_000).await?;
     assert_eq!(absent["exit_code"], 6, "{absent}"); // curl: the name does not resolve
 

@@ -126,7 +126,7 @@ fn the_documented_flows_run() -> Result<()> {
         ensure!(output.status.success(), "{name}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         ran += 1;
     }
-    ensure!(ran >= 9, "only {ran} flows found");
+    ensure!(ran >= 16, "only {ran} flows found");
     Ok(())
 }
 

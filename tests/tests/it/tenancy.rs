@@ -54,6 +54,50 @@ async fn a_foreign_session_is_an_unknown_session() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_foreign_session_is_unknown_on_every_native_route() -> Result<()> {
+    let server = Server::start()?;
+    let ours = Rpc::new(&server)?;
+    let (key, _) = new_key(&server, &["--tenant", "others"])?;
+    let id = ours.create().await?;
+    let unknown = "session-aaaaaaaaaaaaaaaaaaaaaaaa";
+    let (http, base) = (server.http()?, server.fact("https")?);
+    let described: Value = http.get(format!("{base}/v1/openapi.json")).send().await?.json().await?;
+    let mut asked = 0;
+    for (path, methods) in described["paths"].as_object().context("no paths")?.iter().filter(|(path, _)| path.contains("/sessions/{id}")) {
+        let streams = ["exec", "pty", "code", "watch"].map(|kind| path.replace("{kind}", kind));
+        for method in methods.as_object().context("no methods")?.keys().filter(|name| *name != "parameters") {
+            for path in if path.contains("{kind}") { &streams[..] } else { &streams[..1] } {
+                let mut answers = Vec::new();
+                for session in [id.as_str(), unknown] {
+                    let path = path.replace("{id}", session).replace("{name}", "shell").replace("{pty}", "pty-1");
+                    let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes())?;
+                    let mut request = http.request(method, format!("{base}{path}")).bearer_auth(&key);
+                    if path.ends_with("/files") {
+                        request = request.query(&[("path", "/etc/hostname")]);
+                    }
+                    let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13")];
+                    if path.contains("/streams/") {
+                        request = upgrade.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+                        request = request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+                    }
+                    let answer = request.body(r#"{"command":"id"}"#).send().await?;
+                    let status = answer.status().as_u16();
+                    let mut body: Value = answer.json().await?;
+                    body["error"]["request_id"] = Value::Null;
+                    answers.push((status, body.to_string().replace(session, "ID")));
+                }
+                assert_eq!(answers[0], answers[1], "{method} {path}");
+                assert!(answers[0].0 == 404 && answers[0].1.contains("not_found"), "{method} {path}: {answers:?}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked >= 13, "only {asked} routes were asked");
+    ours.host_pid(&id).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_revoked_key_is_worthless_at_once_and_keys_are_stored_hashed() -> Result<()> {
     let server = Server::start()?;
     let (key, key_id) = new_key(&server, &["--tenant", "short-lived"])?;

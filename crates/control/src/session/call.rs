@@ -1,13 +1,15 @@
 //! Tool calls: admitted by the owner, run beside it, ended by the guest.
 
 use super::handle::Handle;
-use super::housekeeping;
 use super::types::ToolCall;
 use super::work::{Hold, WorkKind};
+use super::{housekeeping, metrics};
 use crate::engine::Engine;
 use crate::{OpContext, fault};
+use protocol::tools::Place;
 use protocol::{CallMeta, ToolOutcome, tools};
 use runtime::RuntimeError;
+use serde_json::Value;
 use std::sync::Arc;
 use types::{CallId, ErrorCode, Fault, ImageManifest, RequestId, SessionId};
 
@@ -26,7 +28,7 @@ async fn run(engine: Arc<Engine>, handle: Arc<Handle>, hold: Hold, request: Requ
     let meta = CallMeta { id: CallId::generate(&*engine.entropy), user: call.user };
     let started = std::time::Instant::now();
     let answer = tokio::select! {
-        answer = handle.guest.call_tool(&meta, &call.name, call.arguments) => answer,
+        answer = answer(&engine, &handle, &meta, &call.name, call.arguments) => answer,
         () = hold.work().ended().cancelled() => return Err(ended(&handle)),
     };
     let took = started.elapsed();
@@ -40,6 +42,14 @@ async fn run(engine: Arc<Engine>, handle: Arc<Handle>, hold: Hold, request: Requ
             tracing::warn!(%request, session = %handle.id, sandbox = %handle.sandbox, call = %meta.id, tool = call.name, ?took, %error, "tool call failed");
             Err(explain(&engine, &handle, &format!("calling {}", call.name), error).await)
         }
+    }
+}
+
+/// Asks whoever has the tool.
+async fn answer(engine: &Engine, handle: &Handle, meta: &CallMeta, name: &str, arguments: Value) -> Result<ToolOutcome, RuntimeError> {
+    match tools::find(name).map(|tool| tool.place) {
+        Some(Place::Host) => metrics::measure(engine, handle).await,
+        Some(Place::Guest) | None => handle.guest.call_tool(meta, name, arguments).await,
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) async fn create(engine: &Arc<Engine>, cx: &OpContext, request: Create
         limits: engine.config.limits,
         labels: request.labels,
         client: request.client,
+        alias: request.alias,
         created_at: now,
         active_at: now,
         idle_timeout,

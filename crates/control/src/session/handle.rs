@@ -1,5 +1,6 @@
 //! What everybody but the owner holds of a session.
 
+use super::metrics::Meter;
 use super::types::SessionView;
 use super::work::{Hold, Work, WorkKind};
 use crate::fault;
@@ -31,6 +32,9 @@ pub(crate) struct Handle {
     pub(crate) tenant: TenantId,
     pub(crate) sandbox: SandboxId,
     pub(crate) epoch: i64,
+    /// What its tenant calls it besides its id.
+    pub(crate) alias: Option<String>,
+    pub(super) meter: Meter,
     /// `None` when the image has gone since the session was made; the guest then decides what it can do.
     pub(crate) image: Option<Arc<ImageManifest>>,
     pub(crate) guest: Arc<dyn ToolGuest>,
@@ -68,6 +72,14 @@ impl Handle {
     /// Ends it; answered when the row says so.
     pub(crate) async fn delete(&self) -> Result<(), Fault> {
         self.ask(Message::Delete).await
+    }
+
+    /// Waits until it can be used; none when it ends before that.
+    pub(crate) async fn ready(&self) -> Option<SessionView> {
+        let mut view = self.view.clone();
+        // An error means that its owner is gone, and with it the session.
+        let state = view.wait_for(|view| view.state != SessionState::Creating).await.ok()?.state;
+        state.is_live().then(|| self.view())
     }
 
     /// Waits until nothing is left of it.

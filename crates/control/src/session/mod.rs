@@ -27,6 +27,7 @@
 //! **Cancellation.** A request's future may be dropped at any moment. What it asked of the owner happens nevertheless,
 //! wholly or not at all: steps run in the owner or in a task of their own, never in the request's future.
 
+pub(crate) mod auto;
 pub(crate) mod call;
 mod cleanup;
 pub(crate) mod create;
@@ -34,6 +35,7 @@ pub(crate) mod handle;
 pub(crate) mod housekeeping;
 pub(crate) mod list;
 mod machine;
+mod metrics;
 mod owner;
 pub(crate) mod recover;
 pub(crate) mod registry;

@@ -3,6 +3,7 @@
 use super::cleanup::{self, Backoff, Stopped};
 use super::handle::{Handle, MAILBOX, Message};
 use super::machine::{self, Effect, Event, Phase};
+use super::metrics::Meter;
 use super::registry::Place;
 use super::types::SessionView;
 use super::work::{Hold, Work, WorkKind};
@@ -42,6 +43,8 @@ impl Owner {
             id: row.id.clone(),
             tenant: row.tenant.clone(),
             epoch: row.epoch,
+            alias: row.alias.clone(),
+            meter: Meter::default(),
             image,
             guest: engine.guests.guest(&sandbox),
             work: Arc::new(Work::new(engine.clock.clone(), row.active_at)),

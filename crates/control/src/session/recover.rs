@@ -6,7 +6,7 @@ use super::{cleanup, housekeeping};
 use crate::engine::Engine;
 use crate::fault;
 use runtime::SandboxFacts;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use store::SessionRow;
 use tokio::sync::oneshot;
@@ -27,11 +27,12 @@ use types::{EndReason, Fault, SandboxId, SessionState};
 /// Returns when no row shows a session that is not there.
 pub(crate) async fn recover(engine: &Arc<Engine>) -> Result<(), Fault> {
     const OPERATION: &str = "taking over the sessions of an earlier server";
-    let rows = engine.store.adopt_sessions(&engine.node).await.map_err(|e| fault::store(OPERATION, e))?;
+    let mut rows = engine.store.adopt_sessions(&engine.node).await.map_err(|e| fault::store(OPERATION, e))?;
     let found = engine.sandboxes().await.map_err(|e| fault::runtime(OPERATION, e))?;
     let mut sandboxes: HashMap<SandboxId, SandboxFacts> = found.iter().map(|facts| (facts.id.clone(), facts.clone())).collect();
 
     let mut hidden = Vec::new();
+    settle_aliases(&mut rows);
     for row in rows {
         // Every row of ours names its sandbox. For one that does not, a name that nobody has does as well: there is
         // nothing to destroy.
@@ -44,6 +45,18 @@ pub(crate) async fn recover(engine: &Arc<Engine>) -> Result<(), Fault> {
         let _ = recorded.await;
     }
     Ok(())
+}
+
+/// Leaves each name to the newest running session that has it. An older one was ending when its server died, before its row
+/// could say so.
+fn settle_aliases(rows: &mut [SessionRow]) {
+    let mut taken = HashSet::new();
+    // They come oldest first.
+    for row in rows.iter_mut().rev().filter(|row| row.state == SessionState::Running) {
+        if row.alias.as_ref().is_some_and(|alias| !taken.insert((row.tenant.clone(), alias.clone()))) {
+            row.alias = None;
+        }
+    }
 }
 
 /// Gives a row its owner. The answer tells when an ended session's row says so.

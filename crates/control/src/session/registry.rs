@@ -17,6 +17,7 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct Inner {
     live: HashMap<SessionId, Arc<Handle>>,
+    aliases: HashMap<(TenantId, String), SessionId>,
     per_tenant: HashMap<TenantId, u32>,
     closed: bool,
 }
@@ -28,6 +29,11 @@ impl Registry {
         found.ok_or_else(|| fault::no_session(id))
     }
 
+    /// The tenant's live session that it calls `alias`.
+    pub(crate) fn find_alias(&self, tenant: &TenantId, alias: &str) -> Option<Arc<Handle>> {
+        self.lock().alias(tenant, alias)
+    }
+
     /// Takes a new session in, if its tenant may have one more than it has. Checked and counted in one step, so that no
     /// number of concurrent creations exceeds the limit.
     pub(crate) fn enter(self: &Arc<Self>, handle: Arc<Handle>, limit: u32) -> Result<Place, Fault> {
@@ -35,12 +41,18 @@ impl Registry {
         if inner.closed {
             return Err(engine::going_away());
         }
+        if let Some(alias) = handle.alias.as_deref().filter(|alias| inner.alias(&handle.tenant, alias).is_some()) {
+            return Err(Fault::new(ErrorCode::FailedPrecondition, format!("a live session is called {alias:?} already")));
+        }
         let live = inner.per_tenant.entry(handle.tenant.clone()).or_default();
         if *live >= limit {
             let text = format!("this tenant has {live} live sessions, which is its limit; delete some or wait until they end");
             return Err(Fault::new(ErrorCode::ResourceExhausted, text));
         }
         *live += 1;
+        if let Some(alias) = handle.alias.clone() {
+            inner.aliases.insert((handle.tenant.clone(), alias), handle.id.clone());
+        }
         inner.live.insert(handle.id.clone(), handle.clone());
         Ok(Place { registry: self.clone(), handle, stays: false })
     }
@@ -73,6 +85,14 @@ impl Registry {
     }
 }
 
+impl Inner {
+    /// One that is about to leave counts no more.
+    fn alias(&self, tenant: &TenantId, alias: &str) -> Option<Arc<Handle>> {
+        let id = self.aliases.get(&(tenant.clone(), alias.to_owned()))?;
+        self.live.get(id).filter(|handle| handle.state().is_live()).cloned()
+    }
+}
+
 /// A live session's place in the registry. Dropping it makes the session unknown to everybody.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -96,6 +116,13 @@ impl Drop for Place {
         }
         let mut inner = self.registry.lock();
         inner.live.remove(&self.handle.id);
+        if let Some(alias) = self.handle.alias.clone() {
+            let name = (self.handle.tenant.clone(), alias);
+            // A later session may have the name by now.
+            if inner.aliases.get(&name) == Some(&self.handle.id) {
+                inner.aliases.remove(&name);
+            }
+        }
         if let Some(live) = inner.per_tenant.get_mut(&self.handle.tenant) {
             *live -= 1;
             if *live == 0 {

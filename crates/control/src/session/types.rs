@@ -31,6 +31,8 @@ pub struct CreateSession {
     pub lifetime: Lifetime,
     /// Who asks.
     pub client: ClientInfo,
+    /// A further name under which the tenant finds it while it lives. Refused when a live session has it.
+    pub alias: Option<String>,
 }
 
 /// A session as its owner sees it.

@@ -143,3 +143,32 @@ async fn draining_waits_for_calls_and_leaves_sessions() {
     assert!(row.active_at > row.created_at, "the last activity is in the database");
     assert_fault(server.control.touch_session(&server.cx, &session.id).await, ErrorCode::Unavailable, "stopping");
 }
+
+#[tokio::test]
+async fn metrics_come_from_the_back_end_and_not_from_the_guest() {
+    let (world, server) = World::with_server().await;
+    let session = server.create(CreateSession::default()).await;
+    let used = |cpu_ms| runtime::SandboxUsage {
+        cpu_time: Duration::from_millis(cpu_ms),
+        memory_bytes: 5 << 20,
+        received_bytes: 900,
+        ..Default::default()
+    };
+    world.runtime.set_usage(used(50));
+    let call = || control::ToolCall { name: "get_metrics".into(), arguments: serde_json::json!({}), user: Default::default() };
+    let ask = async || server.control.call_tool(&server.cx, &session.id, call()).await;
+    let first = ask().await.unwrap().unwrap();
+    assert_eq!((&first["mem_used"], &first["rx_bytes"], &first["cpu_used_pct"]), (&(5 << 20).into(), &900.into(), &0.0.into()));
+    // Asked again at once, it measures twice by itself; in between the sandbox works.
+    let work = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        world.runtime.set_usage(used(150));
+    };
+    let (second, ()) = tokio::join!(ask(), work);
+    let second = second.unwrap().unwrap();
+    let share = second["cpu_used_pct"].as_f64().unwrap();
+    assert!(share > 0.0 && share <= 50.0, "100 ms of two CPUs in 100 ms or a little more: {second}");
+
+    world.runtime.kill(session.sandbox.as_ref().map(|facts| &facts.id).unwrap());
+    assert_fault(ask().await, ErrorCode::NotFound, "its sandbox died");
+}

@@ -1,5 +1,6 @@
 //! The engine over a real SQLite file, simulated sandboxes and a clock that only moves when told.
 
+mod aliases;
 mod calls;
 mod keys;
 mod life;

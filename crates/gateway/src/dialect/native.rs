@@ -3,6 +3,7 @@
 
 mod handlers;
 mod problem;
+mod streams;
 mod wire;
 
 use crate::app::App;
@@ -54,6 +55,12 @@ fn routes() -> Router {
         .route("/v1/sessions", get(handlers::sessions::list).post(handlers::sessions::create))
         .route("/v1/sessions/{id}", get(handlers::sessions::get).delete(handlers::sessions::delete))
         .route("/v1/sessions/{id}/exec", post(handlers::sessions::exec))
+        .route("/v1/sessions/{id}/files", get(handlers::files::read).put(handlers::files::write))
+        .route("/v1/sessions/{id}/tools/{name}", post(handlers::tools::call))
+        .route("/v1/sessions/{id}/ptys", get(handlers::tools::ptys))
+        .route("/v1/sessions/{id}/ptys/{pty}", delete(handlers::tools::kill_pty))
+        .route("/v1/sessions/{id}/metrics", get(handlers::tools::metrics))
+        .route("/v1/sessions/{id}/streams/{kind}", get(streams::open))
         .fallback(handlers::server::no_route)
         .method_not_allowed_fallback(handlers::server::no_method)
 }

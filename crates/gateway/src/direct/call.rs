@@ -8,7 +8,7 @@ use super::token::{self, Holder};
 use crate::app::App;
 use crate::limits::{self, BodyError};
 use crate::request::Trail;
-use crate::tool;
+use crate::tool::{self, Route};
 use axum::body::Body;
 use http::{Request, Response};
 use serde_json::{Map, Value};
@@ -68,7 +68,7 @@ pub(super) async fn post(app: &Arc<App>, trail: &Arc<Trail>, request: Request<Bo
 /// Calls a tool; what fails is told as its result.
 pub(super) async fn run(app: &App, trail: &Trail, holder: &Holder, client: &ClientInfo, call: (&str, Map<String, Value>)) -> Told {
     let form = crate::dialect::agentbay::form(client);
-    match tool::call_within(app, trail, &holder.cx, &holder.session, call, form, app.timeouts.direct).await {
+    match tool::call(app, trail, &holder.cx, &holder.session, call, form, Route::Direct).await {
         Ok(text) => Told::result(text),
         Err(fault) => failed(trail, &fault),
     }

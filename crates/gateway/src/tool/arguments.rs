@@ -1,21 +1,26 @@
 //! Arguments of tools, from the spellings of every SDK to the protocol's.
 
+use super::Route;
+use protocol::tools::code::{self, RUN_CODE};
+use protocol::tools::environment::SET_ENV;
 use protocol::tools::filesystem::SEARCH_FILES;
-use protocol::tools::shell::{MAX_TIMEOUT_MS, SHELL};
+use protocol::tools::shell::{self, SHELL};
 use serde_json::{Map, Value};
 use std::time::Duration;
 use types::Fault;
 
-/// Time limit of a command for which the client names none, milliseconds. The client gives up after 60 s without an
-/// answer, so that a command that lasts longer would be lost to it; this way it hears of the time-out.
-const DEFAULT_SHELL_TIMEOUT_MS: u64 = 55_000;
+/// Time limit of a command or of code for which the client of an RPC names none. It gives up after 60 s without an
+/// answer, so that the result of what lasts longer would be lost to it; this way it hears of the time-out.
+const DEFAULT_RPC_TIMEOUT: Duration = Duration::from_secs(55);
+/// When the client of an RPC gives up, and what SDKs name as the time limit of code: then the limit comes too late.
+const RPC_PATIENCE_S: f64 = 60.0;
 
 /// A call in the protocol's spelling.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Normal {
     /// The arguments.
     pub(super) arguments: Value,
-    /// The time limit of a command; none for other tools.
+    /// The time limit of a command or of code; none for other tools.
     pub(super) time_limit: Option<Duration>,
 }
 
@@ -38,24 +43,63 @@ pub(crate) fn parse_object(name: &str, text: Option<&str>) -> Result<Map<String,
 }
 
 /// Brings the arguments of tool `name` to the protocol's spelling. What is wrong with a single one is the guest's to say.
-pub(super) fn normalise(name: &str, mut args: Map<String, Value>) -> Normal {
+pub(super) fn normalise(name: &str, mut args: Map<String, Value>, route: Route) -> Normal {
     // SDKs write null for what their caller left out.
     args.retain(|_, value| !value.is_null());
     let mut time_limit = None;
     match name {
-        SHELL => time_limit = shell_time_limit(&mut args),
+        SHELL => time_limit = shell_time_limit(&mut args, route),
+        RUN_CODE => {
+            one_spelling_of_languages(&mut args);
+            time_limit = code_time_limit(&mut args, route);
+        }
+        SET_ENV => one_map_of_variables(&mut args),
         SEARCH_FILES => one_list_of_excludes(&mut args),
         _ => {}
     }
     Normal { arguments: Value::Object(args), time_limit }
 }
 
-fn shell_time_limit(args: &mut Map<String, Value>) -> Option<Duration> {
+fn shell_time_limit(args: &mut Map<String, Value>, route: Route) -> Option<Duration> {
     if let Some(whole) = args.get("timeout_ms").and_then(whole_number) {
         args.insert("timeout_ms".into(), whole.into());
     }
-    let limit = args.entry("timeout_ms").or_insert(DEFAULT_SHELL_TIMEOUT_MS.into());
-    limit.as_u64().map(|limit| Duration::from_millis(limit.min(MAX_TIMEOUT_MS)))
+    let default = match route {
+        Route::Rpc => DEFAULT_RPC_TIMEOUT.as_millis() as u64,
+        Route::Direct => shell::DEFAULT_TIMEOUT_MS,
+    };
+    let limit = args.entry("timeout_ms").or_insert(default.into());
+    limit.as_u64().map(|limit| Duration::from_millis(limit.min(shell::MAX_TIMEOUT_MS)))
+}
+
+/// A limit that the client would not wait for is shortened; one beyond its usual patience is meant as it is.
+fn code_time_limit(args: &mut Map<String, Value>, route: Route) -> Option<Duration> {
+    let given = match args.get("timeout_s") {
+        None => code::DEFAULT_TIMEOUT_S,
+        Some(Value::String(text)) => text.trim().parse().ok().filter(|seconds: &f64| seconds.is_finite())?,
+        Some(value) => value.as_f64()?,
+    };
+    let most = DEFAULT_RPC_TIMEOUT.as_secs_f64();
+    let limit = if route == Route::Rpc && (most..=RPC_PATIENCE_S).contains(&given) { most } else { given };
+    args.insert("timeout_s".into(), limit.into());
+    Duration::try_from_secs_f64(limit.min(code::MAX_TIMEOUT_S)).ok()
+}
+
+/// `Python` and ` JS ` are languages as well.
+fn one_spelling_of_languages(args: &mut Map<String, Value>) {
+    if let Some(Value::String(language)) = args.get_mut("language") {
+        *language = language.trim().to_lowercase();
+    }
+}
+
+/// Variables come as a list of `{"key", "value"}` or as an object.
+fn one_map_of_variables(args: &mut Map<String, Value>) {
+    let Some(Value::Array(list)) = args.get("envs") else { return };
+    let pair = |item: &Value| Some((item.get("key")?.as_str()?.to_owned(), item.get("value")?.clone()));
+    // One that is no such pair leaves the list as it is, for the guest to refuse.
+    if let Some(map) = list.iter().map(pair).collect::<Option<Map<_, _>>>() {
+        args.insert("envs".into(), Value::Object(map));
+    }
 }
 
 /// A number that some client wrote as `1000.0` or `"1000"`.
@@ -86,7 +130,7 @@ mod tests {
     use types::ErrorCode;
 
     fn normal(name: &str, args: &str) -> Normal {
-        normalise(name, parse_object("Args", Some(args)).unwrap())
+        normalise(name, parse_object("Args", Some(args)).unwrap(), Route::Rpc)
     }
 
     #[test]
@@ -106,6 +150,50 @@ mod tests {
             r#"{"path":"/p","content":"x","create_parent_dir":true}"#,
             json!({"path": "/p", "content": "x", "create_parent_dir": true}),
         );
+    }
+
+    #[test]
+    fn a_clients_patience_bounds_the_limits_that_it_does_not_mean() {
+        let check = |name: &str, args: &str, route, key: &str, wanted: Value, seconds: f64| {
+            let normal = normalise(name, parse_object("Args", Some(args)).unwrap(), route);
+            assert_eq!((&normal.arguments[key], normal.time_limit), (&wanted, Some(Duration::from_secs_f64(seconds))), "{name} {args}");
+        };
+        let code = |args, route, seconds: f64| check("run_code", args, route, "timeout_s", seconds.into(), seconds);
+        code("{}", Route::Rpc, 55.0);
+        code(r#"{"timeout_s":60}"#, Route::Rpc, 55.0);
+        code(r#"{"timeout_s":"60"}"#, Route::Rpc, 55.0);
+        code(r#"{"timeout_s":1.5}"#, Route::Rpc, 1.5);
+        code(r#"{"timeout_s":300}"#, Route::Rpc, 300.0);
+        code("{}", Route::Direct, 60.0);
+        code(r#"{"timeout_s":60}"#, Route::Direct, 60.0);
+        check("shell", "{}", Route::Rpc, "timeout_ms", 55_000.into(), 55.0);
+        check("shell", "{}", Route::Direct, "timeout_ms", 60_000.into(), 60.0);
+        for bad in [r#"{"timeout_s":"soon"}"#, r#"{"timeout_s":[]}"#, r#"{"timeout_s":-1}"#] {
+            assert_eq!(normal("run_code", bad).time_limit, None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn code_and_variables_are_understood_by_the_protocol() {
+        use protocol::tools::code::{Language, RunCodeArgs};
+        use protocol::tools::environment::SetEnvArgs;
+        for (spelling, language) in [
+            ("Python", Language::Python),
+            (" JS ", Language::Javascript),
+            ("NodeJS", Language::Javascript),
+            ("R", Language::R),
+            ("JAVA", Language::Java),
+        ] {
+            let args = json!({ "code": "1", "language": spelling, "timeout_s": 60 }).to_string();
+            let args: RunCodeArgs = serde_json::from_value(normal("run_code", &args).arguments).unwrap();
+            assert_eq!(args.language, language, "{spelling}");
+        }
+        for spelling in [r#"{"envs":[{"key":"A","value":"1"},{"key":"B","value":""}]}"#, r#"{"envs":{"A":"1","B":""}}"#] {
+            let args: SetEnvArgs = serde_json::from_value(normal("set_env", spelling).arguments).unwrap();
+            assert_eq!(args.envs.into_iter().collect::<Vec<_>>(), [("A".into(), "1".into()), ("B".into(), String::new())]);
+        }
+        let bad = r#"{"envs":[{"name":"A"}]}"#;
+        assert!(normal("set_env", bad).arguments["envs"].is_array(), "left for the guest to refuse");
     }
 
     #[test]

@@ -2,19 +2,25 @@
 //!
 //! Some SDKs replace an empty text by the JSON around it, so every text that is not file content says something.
 
+mod code;
+mod system;
+
 use super::Form;
 use super::arguments::Normal;
 use protocol::ToolOutcome;
+use protocol::tools::code::RUN_CODE;
+use protocol::tools::environment::{GET_ENV, GetEnvResult, SET_ENV, SetEnvResult};
 use protocol::tools::filesystem::{
     CREATE_DIRECTORY, DELETE_FILE, EDIT_FILE, EditFileResult, FileChangeResult, FileInfo, FileKind, GET_FILE_CHANGE, GET_FILE_INFO,
     LIST_DIRECTORY, ListDirectoryResult, MAX_ENTRIES, MOVE_FILE, READ_FILE, READ_MULTIPLE_FILES, ReadFileResult, ReadMultipleFilesResult,
     SEARCH_FILES, SearchFilesResult, WRITE_FILE, WriteFileResult,
 };
+use protocol::tools::metrics::GET_METRICS;
 use protocol::tools::shell::{Cut, SHELL, ShellResult};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt::Write;
-use types::RequestId;
+use types::{RequestId, Timestamp};
 
 /// A tool's answer as it goes to an SDK.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +35,7 @@ pub(crate) struct Context<'a> {
     pub(crate) form: Form,
     pub(crate) request: &'a RequestId,
     pub(crate) call: &'a Normal,
+    pub(crate) now: Timestamp,
 }
 
 /// The text for what tool `name` came to. An error means that the guest answered something the protocol does not have.
@@ -39,6 +46,10 @@ pub(crate) fn render(name: &str, outcome: ToolOutcome, context: Context<'_>) -> 
     };
     let text = match name {
         SHELL => return Ok(shell(read(result)?, context)),
+        RUN_CODE => return Ok(code::text(read(result)?, context)),
+        SET_ENV => format!("The session has {} variables of its own", read::<SetEnvResult>(result)?.count),
+        GET_ENV => serde_json::to_string(&read::<GetEnvResult>(result)?.envs)?,
+        GET_METRICS => system::metrics(&read(result)?, context.now),
         READ_FILE => read::<ReadFileResult>(result)?.content,
         WRITE_FILE => format!("Wrote {} bytes to {}", read::<WriteFileResult>(result)?.bytes_written, argument(context, "path")),
         EDIT_FILE => edit(read(result)?),

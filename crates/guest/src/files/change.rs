@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use types::SandboxUser;
 
 /// Most entries below one watched path.
-const MAX_ENTRIES: usize = 50_000;
+pub(crate) const MAX_WATCHED: usize = 50_000;
 /// Most entries of all watched paths; the path asked about longest ago is forgotten first.
 const MAX_TOTAL: usize = 100_000;
 /// Most watched paths.
@@ -34,9 +34,9 @@ type Snapshot = BTreeMap<PathBuf, Mark>;
 
 /// What tells a file's content from an earlier one without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Mark {
-    directory: bool,
-    inode: u64,
+pub(crate) struct Mark {
+    pub(crate) directory: bool,
+    pub(crate) inode: u64,
     size: u64,
     modified: (i64, i64),
 }
@@ -79,8 +79,8 @@ fn snapshot(root: &Path, cancel: &CancellationToken) -> Result<Snapshot, ToolErr
         check_cancelled(cancel)?;
         for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
             let Ok(metadata) = entry.metadata() else { continue };
-            if seen.len() == MAX_ENTRIES {
-                let message = format!("there are more than {MAX_ENTRIES} entries below {}; watch a smaller directory", root.display());
+            if seen.len() == MAX_WATCHED {
+                let message = format!("there are more than {MAX_WATCHED} entries below {}; watch a smaller directory", root.display());
                 return Err(ToolError::new(ToolErrorCode::TooLarge, message));
             }
             if metadata.is_dir() {
@@ -92,19 +92,22 @@ fn snapshot(root: &Path, cancel: &CancellationToken) -> Result<Snapshot, ToolErr
     Ok(seen)
 }
 
-fn mark(metadata: &Metadata) -> Mark {
+/// The mark of what is there now.
+pub(crate) fn mark(metadata: &Metadata) -> Mark {
     let directory = metadata.is_dir();
     // A directory changes whenever an entry comes or goes, which is told on its own.
     let (size, modified) = if directory { (0, (0, 0)) } else { (metadata.len(), (metadata.mtime(), metadata.mtime_nsec())) };
     Mark { directory, inode: metadata.ino(), size, modified }
 }
 
-fn changes(before: &Snapshot, now: &Snapshot) -> Vec<FileChange> {
-    let change = |event_type, path: &Path, mark: &Mark| FileChange {
-        event_type,
-        path: path.to_string_lossy().into_owned(),
-        path_type: if mark.directory { FileKind::Directory } else { FileKind::File },
-    };
+/// One change, as it is told.
+pub(crate) fn change(event_type: ChangeKind, path: &Path, mark: &Mark) -> FileChange {
+    let path_type = if mark.directory { FileKind::Directory } else { FileKind::File };
+    FileChange { event_type, path: path.to_string_lossy().into_owned(), path_type }
+}
+
+/// What differs between two looks, sorted by path.
+pub(crate) fn changes(before: &Snapshot, now: &Snapshot) -> Vec<FileChange> {
     let gone = before.iter().filter(|(path, _)| !now.contains_key(*path)).map(|(path, mark)| change(ChangeKind::Delete, path, mark));
     let here = now.iter().filter_map(|(path, mark)| match before.get(path) {
         None => Some(change(ChangeKind::Create, path, mark)),

@@ -129,6 +129,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_drain_reads_what_the_runtime_has_not_heard_of() {
+        let (mut capture, writer) = Capture::new(100).unwrap();
+        // Nothing awaits between the write and the drain, so the runtime cannot know.
+        std::fs::File::from(writer).write_all(b"just now").unwrap();
+        capture.drain();
+        assert_eq!(capture.finish(), ("just now".into(), None));
+    }
+
+    #[tokio::test]
     async fn the_beginning_is_kept_and_the_rest_counted() {
         assert_eq!(captured(10, b"short").await, ("short".into(), None));
         assert_eq!(captured(5, b"exact").await, ("exact".into(), None));

@@ -19,7 +19,11 @@ use screen::{Attachment, Shown};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use terminal::{Making, Terminal};
+
+/// How long the program may take to read what a host typed that has gone.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(2);
 
 /// All terminals of this sandbox.
 #[derive(Debug, Clone, Default)]
@@ -136,12 +140,22 @@ pub(super) async fn serve(packets: Packets, open: PtyOpen, tools: &Tools) {
         }
     };
     let mut attachment = terminal.screen.attach();
-    tokio::select! {
-        told = show(&mut to_host, &terminal.id, &mut attachment) => if told.is_ok() {
-            terminals.forget(terminal.number);
-        },
-        _ = listen(&mut from_host, &terminal) => {}
-        () = hangup.seen() => {}
+    let listening = listen(&mut from_host, &terminal);
+    tokio::pin!(listening);
+    let has_gone = tokio::select! {
+        told = show(&mut to_host, &terminal.id, &mut attachment) => {
+            if told.is_ok() {
+                terminals.forget(terminal.number);
+            }
+            told.is_err()
+        }
+        _ = &mut listening => false,
+        () = hangup.seen() => true,
+    };
+    drop(attachment);
+    if has_gone {
+        // What was typed before counts, unless the program does not take it.
+        let _ = tokio::time::timeout(LAST_WORDS_WITHIN, listening).await;
     }
 }
 

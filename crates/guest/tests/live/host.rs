@@ -21,7 +21,7 @@ pub(crate) struct Host {
     pub(crate) guest: Guest,
     pub(crate) runtime: Arc<TestRuntime>,
     pub(crate) cgroup: Option<PathBuf>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     process: Child,
 }
 
@@ -32,6 +32,11 @@ impl Host {
     }
 
     pub(crate) fn start_with(cgroups: bool) -> Option<Self> {
+        Self::start_in(cgroups, "")
+    }
+
+    /// One whose mount namespace is prepared further by a script.
+    pub(crate) fn start_in(cgroups: bool, prepare: &str) -> Option<Self> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         if !nix::unistd::getuid().is_root() {
             eprintln!("not root: skipped");
@@ -49,15 +54,17 @@ impl Host {
         let boot = GuestBoot {
             generation: protocol::GENERATION,
             sandbox: "sb-test".parse().unwrap(),
-            capabilities: vec![Capability::Shell, Capability::Filesystem],
+            capabilities: vec![Capability::Shell, Capability::Filesystem, Capability::Code],
             output: OutputLimit::default(),
             cgroup_dir: cgroup.as_ref().map_or("/nowhere".into(), |path| path.to_str().unwrap().into()),
         };
         // A mount namespace of its own gives it homes without touching the machine's.
-        let script =
-            "mount -t tmpfs none /home && mkdir /home/wuying && chown 1000:1000 /home/wuying && exec \"$0\" \"$1\" 3<&0 </dev/null";
+        let script = format!(
+            "set -e; mount -t tmpfs none /home; mkdir /home/wuying; chown 1000:1000 /home/wuying; {prepare}
+            exec \"$0\" \"$1\" 3<&0 </dev/null"
+        );
         let process = Command::new("unshare")
-            .args(["--mount", "--", "/bin/sh", "-c", script, env!("CARGO_BIN_EXE_roadstead-guest")])
+            .args(["--mount", "--", "/bin/sh", "-c", &script, env!("CARGO_BIN_EXE_roadstead-guest")])
             .arg(serde_json::to_string(&boot).unwrap())
             .stdin(Stdio::from(OwnedFd::from(listener)))
             .stdout(Stdio::null())
@@ -65,7 +72,7 @@ impl Host {
             .unwrap();
         let runtime = Arc::new(TestRuntime { socket, opened: AtomicUsize::new(0), shutters: Mutex::default() });
         let guest = Guest::new(runtime.clone(), boot.sandbox);
-        Some(Self { guest, runtime, cgroup, _directory: directory, process })
+        Some(Self { guest, runtime, cgroup, directory, process })
     }
 
     pub(crate) async fn call(&self, name: &str, arguments: Value) -> ToolOutcome {
@@ -78,6 +85,16 @@ impl Host {
 
     pub(crate) async fn shell(&self, command: &str) -> Value {
         self.call("shell", json!({ "command": command })).await.unwrap()
+    }
+
+    /// A directory of the test's own.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The guest's process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// A field of the guest's `/proc/PID/status`, kB.
@@ -158,6 +175,9 @@ impl Runtime for TestRuntime {
         open_on(UnixStream::from_std(stream).unwrap(), id, open).await
     }
 
+    async fn usage(&self, _: &SandboxId) -> Result<runtime::SandboxUsage, RuntimeError> {
+        unreachable!()
+    }
     async fn shutdown(&self) -> Result<(), RuntimeError> {
         Ok(())
     }

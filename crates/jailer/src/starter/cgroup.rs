@@ -6,6 +6,9 @@
 //! `tasks` files of v1 itself and is cloned into its v2 group.
 
 mod discover;
+mod gauges;
+
+pub(crate) use gauges::Gauges;
 
 use discover::{Layout, Mounts};
 use std::fs::{self, File, OpenOptions};
@@ -183,6 +186,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// Where its use is counted.
+    pub(crate) fn gauges(&self) -> Gauges {
+        Gauges { v1: self.v1.clone(), v2: self.v2.clone() }
+    }
+
     /// The v1 `tasks` files, taken out: the child writes `0` to each, and nobody needs them after that.
     pub(crate) fn take_tasks(&mut self) -> Vec<File> {
         std::mem::take(&mut self.tasks)

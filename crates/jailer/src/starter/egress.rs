@@ -3,13 +3,13 @@
 use super::child;
 use super::sys;
 use super::uid_ranges::Lease;
-use jailer::wire::EgressOrder;
+use jailer::wire::{EgressOrder, EgressReport, Traffic};
 use jailer::{fdpass, net};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,6 +59,23 @@ impl Egress {
         self.order(&EgressOrder::Remove { id: id.clone() }, &[]);
     }
 
+    /// What went through sandbox `id`'s way out; nothing while no process runs.
+    ///
+    /// # Errors
+    /// The process does not answer; it is replaced.
+    pub(crate) fn traffic(&self, id: &SandboxId) -> io::Result<Traffic> {
+        // Held while waiting for the answer, so that every answer is its asker's.
+        let mut slot = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = &*slot else { return Ok(Traffic::default()) };
+        let asked = report(running.orders.as_fd(), id);
+        if let Err(error) = &asked {
+            crate::log!("the egress process does not report ({error}); it is replaced");
+            let _ = sys::kill(running.pidfd.as_fd());
+            *slot = None;
+        }
+        asked
+    }
+
     /// Ends the process and starts no other.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
@@ -98,7 +115,9 @@ impl Egress {
 
     fn run(&self, sandboxes: &impl Fn() -> Vec<(SandboxId, File)>) -> io::Result<std::process::ExitStatus> {
         let (orders, theirs) = socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-        socket::setsockopt(&orders, sockopt::SendTimeout, &TimeVal::seconds(ORDER_TIMEOUT_S))?;
+        let limit = TimeVal::seconds(ORDER_TIMEOUT_S);
+        socket::setsockopt(&orders, sockopt::SendTimeout, &limit)?;
+        socket::setsockopt(&orders, sockopt::ReceiveTimeout, &limit)?;
         let mut child = self.spawn(theirs)?;
         let pidfd = sys::pidfd_open(child.id() as libc::pid_t)?;
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(Running { orders, pidfd });
@@ -138,7 +157,7 @@ impl Egress {
             }
             child::rule_out_new_privileges()?;
             // SAFETY: `starter` is open, as above.
-            child::die_with(unsafe { std::os::fd::BorrowedFd::borrow_raw(starter) })
+            child::die_with(unsafe { BorrowedFd::borrow_raw(starter) })
         };
         // SAFETY: `prepare` allocates nothing and takes no lock; its errors are bare errno values.
         unsafe { command.pre_exec(prepare) };
@@ -146,4 +165,15 @@ impl Egress {
         drop(orders);
         child
     }
+}
+
+/// Asks over `orders` what went through the way out of sandbox `id`.
+fn report(orders: BorrowedFd<'_>, id: &SandboxId) -> io::Result<Traffic> {
+    let order = serde_json::to_vec(&EgressOrder::Report { id: id.clone() })?;
+    fdpass::send(orders, &order, &[])?;
+    let mut answer = Vec::new();
+    // What else it may send along is closed here.
+    let (length, _) = fdpass::recv(orders, &mut answer)?;
+    let EgressReport { id: of, traffic } = serde_json::from_slice(&answer[..length])?;
+    if of == *id { Ok(traffic) } else { Err(io::Error::other(format!("an answer about sandbox {of} instead of {id}"))) }
 }

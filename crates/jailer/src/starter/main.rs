@@ -23,6 +23,7 @@ mod start;
 mod sys;
 mod text;
 mod uid_ranges;
+mod usage;
 
 use clap::Parser;
 use std::process::ExitCode;

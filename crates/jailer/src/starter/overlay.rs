@@ -50,6 +50,11 @@ pub(crate) struct Upper {
 }
 
 impl Upper {
+    /// Its directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.dir
+    }
+
     /// Makes directory `dir` with the upper and the work directory, the upper owned by `owner`.
     pub(crate) fn create(dir: PathBuf, owner: u32, janitor: Arc<Janitor>) -> io::Result<Self> {
         DirBuilder::new().mode(0o700).create(&dir)?;

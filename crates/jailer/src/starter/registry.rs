@@ -3,7 +3,8 @@
 use super::egress::Egress;
 use super::maker::{Listeners, MakeError, Maker, Order};
 use super::sandbox::Sandbox;
-use jailer::wire::{Facts, Failure};
+use super::usage::Meter;
+use jailer::wire::{Facts, Failure, Usage};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -143,6 +144,29 @@ impl Registry {
             Some(libc::EAGAIN) => (Failure::Internal, format!("the guest of sandbox {id} does not accept connections fast enough")),
             Some(libc::ECONNREFUSED) => (Failure::NoSandbox, format!("sandbox {id} has ended")),
             _ => (Failure::Internal, format!("connecting to the guest of sandbox {id}: {error}")),
+        })
+    }
+
+    /// What sandbox `id` uses.
+    pub(crate) fn usage(&self, id: &SandboxId) -> Result<Usage, Refusal> {
+        let meter = match self.lock().slots.get(id) {
+            Some(Slot::Live(sandbox)) => sandbox.meter(),
+            _ => None,
+        };
+        let Some(meter) = meter else { return Err((Failure::NoSandbox, format!("sandbox {id} does not exist"))) };
+        // Without the lock: nobody's start waits for files and for another process.
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => (Failure::NoSandbox, format!("sandbox {id} has ended")),
+            _ => (Failure::Internal, format!("measuring sandbox {id}: {error}")),
+        };
+        let Meter { group, upper } = meter;
+        let (disk_total_bytes, disk_used_bytes) = super::usage::disk(&upper).map_err(failed)?;
+        Ok(Usage {
+            cpu_us: group.cpu_us().map_err(failed)?,
+            memory_bytes: group.memory_bytes().map_err(failed)?,
+            disk_total_bytes,
+            disk_used_bytes,
+            traffic: self.egress.traffic(id).map_err(failed)?,
         })
     }
 

@@ -5,6 +5,7 @@ use super::janitor::Janitor;
 use super::overlay::Upper;
 use super::sys;
 use super::uid_ranges::Lease;
+use super::usage::Meter;
 use jailer::wire::Facts;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use std::fs::File;
@@ -44,6 +45,12 @@ impl Sandbox {
         let path = format!("/proc/self/fd/{}", self.control.as_raw_fd());
         socket::connect(connection.as_raw_fd(), &UnixAddr::new(path.as_str())?)?;
         Ok(connection)
+    }
+
+    /// Where to read what it uses; none for one without groups.
+    pub(crate) fn meter(&self) -> Option<Meter> {
+        let group = self._group.group.as_ref()?.gauges();
+        Some(Meter { group, upper: self._upper.path().to_owned() })
     }
 
     /// Its network namespace.

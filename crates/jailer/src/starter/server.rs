@@ -153,6 +153,7 @@ fn carry_out(request: Request, registry: &Registry) -> Result<(Reply, Option<Own
             Reply::Done
         }
         Request::List { after } => Reply::List { sandboxes: registry.list(after.as_ref(), LIST_PAGE) },
+        Request::Usage { id } => Reply::Usage { usage: registry.usage(&id)? },
         Request::Shutdown => {
             registry.shut_down()?;
             Reply::Done

@@ -46,8 +46,11 @@ pub enum CodeEvent {
         execution_time_s: f64,
         /// Whether its time limit interrupted it.
         timed_out: bool,
-        /// Whether the kernel had to be killed, so that its state is lost.
+        /// Whether the kernel had to be killed, or died, so that its state is lost.
         state_lost: bool,
+        /// How many bytes of output were left out, because the reader was too slow or they were too many at once.
+        #[serde(default)]
+        cut_bytes: u64,
     },
     /// It could not run; the last packet.
     Failed {

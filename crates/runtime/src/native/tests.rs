@@ -86,6 +86,9 @@ fn usual(request: Request) -> (Reply, Option<OwnedFd>) {
         }
         Request::Destroy { .. } | Request::Shutdown => Reply::Done,
         Request::Images => Reply::Images { images: vec![] },
+        Request::Usage { id } if id.as_str() == "sb-gone" => failed(Failure::NoSandbox),
+        // As a starter of protocol 1 answers what it does not know.
+        Request::Usage { .. } => failed(Failure::BadRequest),
     };
     (reply, None)
 }
@@ -123,6 +126,36 @@ async fn a_long_list_comes_in_pages() {
     let list = fake.native().await.list().await.unwrap();
     assert_eq!(list.len(), 600);
     assert!(list.windows(2).all(|pair| pair[0].id < pair[1].id));
+}
+
+#[tokio::test]
+async fn a_starter_that_does_not_measure_is_told_apart_from_a_sandbox_that_is_gone() {
+    let native = Fake::start(9, usual).native().await;
+    let old = native.usage(&"sb-one".parse().unwrap()).await.unwrap_err();
+    assert!(matches!(&old, RuntimeError::Unsupported { reason } if reason.contains("roadstead down")), "{old:?}");
+    assert!(matches!(native.usage(&"sb-gone".parse().unwrap()).await, Err(RuntimeError::NoSandbox(_))));
+}
+
+#[tokio::test]
+async fn usage_arrives_as_it_was_measured() {
+    let fake = Fake::start(9, |request| match request {
+        Request::Usage { .. } => {
+            let traffic = jailer::wire::Traffic { received_bytes: 5, sent_bytes: 6 };
+            let usage = Usage { cpu_us: 1_500_000, memory_bytes: 2, disk_total_bytes: 3, disk_used_bytes: 4, traffic };
+            (Reply::Usage { usage }, None)
+        }
+        other => usual(other),
+    });
+    let usage = fake.native().await.usage(&"sb-one".parse().unwrap()).await.unwrap();
+    let wanted = SandboxUsage {
+        cpu_time: Duration::from_millis(1500),
+        memory_bytes: 2,
+        disk_total_bytes: 3,
+        disk_used_bytes: 4,
+        received_bytes: 5,
+        sent_bytes: 6,
+    };
+    assert_eq!(usage, wanted);
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! Files in a session. Large ones travel in pieces that every service takes, so that callers need not care.
 
 mod parse;
+mod streams;
 mod transfer;
 mod types;
+mod watch;
 
+pub(crate) use transfer::quote;
 pub use types::{ChangeKind, DirectoryEntry, Edit, FileChange, FileInfo, PathKind};
+pub use watch::FileChanges;
 
 use crate::{Error, Response, Result, Session};
 use futures::StreamExt;
@@ -176,7 +180,9 @@ impl FileSystem {
         let exclude: Vec<String> = exclude.into_iter().map(Into::into).collect();
         let mut arguments = json!({"path": path, "pattern": pattern});
         if !exclude.is_empty() {
-            arguments["excludePatterns"] = json!(exclude);
+            // One text, as the official client writes it; a list where a comma in a pattern would be misread.
+            let apart = exclude.iter().any(|pattern| pattern.contains(','));
+            arguments["excludePatterns"] = if apart { json!(exclude) } else { json!(exclude.join(",")) };
         }
         Ok(self.call("search_files", arguments).await?.map(|text| parse::search(&text)))
     }

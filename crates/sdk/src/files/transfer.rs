@@ -154,7 +154,7 @@ fn pieces(mut text: &str) -> Vec<&str> {
 }
 
 /// `text` as one word for `sh`.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

@@ -8,8 +8,13 @@ pub use delete::{DeleteOptions, Deleted};
 pub use link::{LinkParams, LinkProtocol};
 pub use properties::{SessionInfo, SessionProperties, SessionStatus};
 
+use crate::code::Code;
 use crate::command::Command;
+use crate::env::Environment;
 use crate::files::FileSystem;
+use crate::git::Git;
+use crate::link::Link;
+use crate::pty::Ptys;
 use crate::tools::McpTool;
 use crate::transport::Call;
 use crate::{AgentBay, Error, Response, Result, labels};
@@ -37,13 +42,15 @@ pub(crate) struct Inner {
     pub(crate) client: AgentBay,
     pub(crate) properties: SessionProperties,
     tools: RwLock<Arc<[McpTool]>>,
+    pub(crate) link: Link,
     delete_on_drop: AtomicBool,
 }
 
 impl Session {
     pub(crate) fn new(client: AgentBay, properties: SessionProperties) -> Self {
         let tools = RwLock::new(properties.tools().into());
-        Self { inner: Arc::new(Inner { client, properties, tools, delete_on_drop: AtomicBool::new(false) }) }
+        let (link, delete_on_drop) = (Link::default(), AtomicBool::new(false));
+        Self { inner: Arc::new(Inner { client, properties, tools, link, delete_on_drop }) }
     }
 
     /// The session's id.
@@ -125,6 +132,51 @@ impl Session {
     /// ```
     pub fn files(&self) -> FileSystem {
         FileSystem::new(self.clone())
+    }
+
+    /// Runs code in kernels that keep their state.
+    ///
+    /// ```no_run
+    /// # async fn example(session: roadstead_sdk::Session) -> roadstead_sdk::Result<()> {
+    /// use roadstead_sdk::Language;
+    /// println!("{}", session.code().run_code("print(6 * 7)", Language::Python).await?.stdout);
+    /// # Ok(()) }
+    /// ```
+    pub fn code(&self) -> Code {
+        Code::new(self.clone())
+    }
+
+    /// Terminals in the session.
+    ///
+    /// ```no_run
+    /// # async fn example(session: roadstead_sdk::Session) -> roadstead_sdk::Result<()> {
+    /// let pty = session.pty().create(roadstead_sdk::PtyOptions::new()).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn pty(&self) -> Ptys {
+        Ptys::new(self.clone())
+    }
+
+    /// Works on Git repositories in the session.
+    ///
+    /// ```no_run
+    /// # async fn example(session: roadstead_sdk::Session) -> roadstead_sdk::Result<()> {
+    /// session.git().init("/tmp/project").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn git(&self) -> Git {
+        Git::new(self.clone())
+    }
+
+    /// The variables that every later command, terminal and piece of code sees.
+    ///
+    /// ```no_run
+    /// # async fn example(session: roadstead_sdk::Session) -> roadstead_sdk::Result<()> {
+    /// session.env().set([("STAGE", "test")]).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn env(&self) -> Environment {
+        Environment::new(self.clone())
     }
 
     /// Replaces the session's labels by these: at least one, keys and values non-empty.

@@ -37,6 +37,11 @@ pub struct SessionProperties {
     pub token: Option<String>,
     /// Where direct calls go.
     pub link_url: Option<String>,
+    /// Where the session's WebSocket is, over which streams travel.
+    pub ws_url: Option<String>,
+    /// Some services spell it so, or both ways at once.
+    #[serde(rename = "wsUrl")]
+    pub(crate) other_ws_url: Option<String>,
     /// The tools as JSON text, as the service sends them.
     pub tool_list: Option<String>,
     #[serde(rename = "Success", deserialize_with = "failed")]
@@ -46,6 +51,10 @@ pub struct SessionProperties {
 }
 
 impl SessionProperties {
+    pub(crate) fn ws_url(&self) -> Option<String> {
+        [&self.ws_url, &self.other_ws_url].into_iter().flatten().find(|url| !url.is_empty()).cloned()
+    }
+
     pub(crate) fn tools(&self) -> Vec<McpTool> {
         // A list that cannot be read only means that calls go through the API.
         self.tool_list.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
@@ -213,11 +222,12 @@ mod tests {
     #[test]
     fn nulls_and_unknown_fields_do_no_harm() {
         let json = r#"{"SessionId":"s","VpcResource":null,"Success":true,"ErrMsg":"","contexts":[],"Status":"HIBERNATED",
-            "ToolList":"[{\"name\":\"shell\",\"server\":\"wuying_shell\"}]"}"#;
+            "WsUrl":null,"wsUrl":"wss://w","ToolList":"[{\"name\":\"shell\",\"server\":\"wuying_shell\"}]"}"#;
         let properties: SessionProperties = serde_json::from_str(json).unwrap();
         assert_eq!(properties.session_id, "s");
         assert_eq!(properties.status, Some(SessionStatus::Other("HIBERNATED".into())));
         assert_eq!(properties.tools()[0].server, "wuying_shell");
+        assert_eq!(properties.ws_url().as_deref(), Some("wss://w"));
         assert!(!properties.refused);
     }
 }

@@ -33,7 +33,8 @@ async fn create_sends_the_protocols_form() {
     assert_eq!(request.form["Labels"], r#"{"k":"v ä&="}"#);
     let stats: serde_json::Value = serde_json::from_str(&request.form["SdkStats"]).unwrap();
     assert_eq!((&stats["sdk_language"], &stats["source"], &stats["framework"]), (&json!("rust"), &json!("sdk"), &json!("fw")));
-    for absent in ["MaxRuntime", "ManualRelease", "LoginRegionId"] {
+    assert_eq!(request.form["LoginRegionId"], "cn-hangzhou");
+    for absent in ["MaxRuntime", "ManualRelease"] {
         assert!(!request.form.contains_key(absent), "{absent}");
     }
 }
@@ -47,7 +48,7 @@ async fn life_cycle_limits_count_in_minutes_and_manual_release_has_none() {
     client.create(CreateSessionParams::new().manual_release(true)).await.unwrap();
     let [limits, manual] = &stub.seen()[..] else { panic!() };
     assert_eq!((limits.field("Timeout"), limits.field("MaxRuntime"), limits.field("ManualRelease")), (Some("2"), Some("30"), None));
-    assert_eq!((manual.field("Timeout"), manual.field("MaxRuntime"), manual.field("ManualRelease")), (None, None, Some("true")));
+    assert_eq!((manual.field("Timeout"), manual.field("MaxRuntime"), manual.field("ManualRelease")), (None, None, Some("True")));
     assert_eq!(limits.field("ImageId"), None);
 }
 

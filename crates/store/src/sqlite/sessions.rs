@@ -15,7 +15,7 @@ pub(super) async fn add(store: &SqliteStore, row: &SessionRow) -> Result<(), Sto
     const DOING: &str = "adding a session";
     let insert = sqlx::query(
         "INSERT INTO sessions (id, tenant, node, epoch, state, image, sandbox, limits, client, created_ns, active_ms, idle_ms, \
-         expires_ms, ended_ms, end_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         expires_ms, ended_ms, end_reason, alias) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(row.id.as_str())
     .bind(row.tenant.as_str())
@@ -31,7 +31,8 @@ pub(super) async fn add(store: &SqliteStore, row: &SessionRow) -> Result<(), Sto
     .bind(row.idle_timeout.map(text::duration_to_ms))
     .bind(row.expires_at.map(text::to_ms))
     .bind(row.ended_at.map(text::to_ms))
-    .bind(row.end_reason.map(EndReason::as_str));
+    .bind(row.end_reason.map(EndReason::as_str))
+    .bind(row.alias.as_deref());
     let failed = |error: sqlx::Error| match error.as_database_error() {
         Some(d) if d.is_unique_violation() => StoreError::Exists { what: format!("session {}", row.id) },
         Some(d) if d.is_foreign_key_violation() => StoreError::NotFound { what: format!("tenant {}", row.tenant) },
@@ -210,6 +211,7 @@ fn session_row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
         limits: from_json(get(row, READING, "limits")?)?,
         labels: from_json(get(row, READING, "labels")?)?,
         client: from_json(get(row, READING, "client")?)?,
+        alias: get(row, READING, "alias")?,
         created_at: text::from_ns(READING, get(row, READING, "created_ns")?)?,
         active_at: text::from_ms(READING, get(row, READING, "active_ms")?)?,
         idle_timeout: get::<Option<i64>>(row, READING, "idle_ms")?.map(text::duration_from_ms),

@@ -1,6 +1,8 @@
 //! The actions: each decodes, makes one call on the engine, and encodes.
 
+pub(super) mod context;
 mod session;
+mod table;
 mod tool;
 
 use super::envelope::Answer;
@@ -21,6 +23,8 @@ pub(super) struct Call<'a> {
     pub(super) trail: &'a Trail,
     pub(super) cx: &'a OpContext,
     pub(super) params: &'a Params,
+    /// What the client's HTTP library says of itself.
+    pub(super) agent: &'a str,
 }
 
 /// Runs the action called `name`.
@@ -37,17 +41,32 @@ pub(super) async fn run(call: &Call<'_>, name: &str) -> Result<Answer, Refusal> 
         "RefreshSessionIdleTime" => session::keep_alive(call).await,
         "GetMcpResource" => session::resource(call).await,
         "GetLink" => session::link(call).await,
-        "GetContextInfo" => session::context_status(call).await,
+        "GetContext" => context::get(call).await,
+        "GetContextInfo" => context::status(call).await,
         "ListMcpTools" => tool::list(call).await,
         CALL_MCP_TOOL => tool::call(call).await,
-        other => Err(Refusal::no_action(other)),
+        other => Err(not_offered(call, other).await),
     }
 }
 
+/// Why an action is not carried out: who asks it of a session that is not there hears that first.
+async fn not_offered(call: &Call<'_>, name: &str) -> Refusal {
+    let refusal = table::refusal(name);
+    if table::find(name).is_none() || call.params.text("SessionId").is_none() {
+        return refusal;
+    }
+    session::view(call).await.err().unwrap_or(refusal)
+}
+
 impl Call<'_> {
-    /// The session that the request names, noted for the log.
+    /// The session that the request names, by its id or by the name under which a tool call made it; noted for the log.
     fn session_id(&self) -> Result<SessionId, Refusal> {
-        let id = self.params.session()?;
+        let text = self.params.required("SessionId")?;
+        let id = match text.parse() {
+            Ok(id) if self.app.control.is_live(self.cx, &id) => Ok(id),
+            parsed => self.app.control.session_called(self.cx, text).map_or(parsed, Ok),
+        };
+        let id = id.map_err(|_| Refusal::no_session(text))?;
         self.trail.session(&id);
         Ok(id)
     }

@@ -1,13 +1,14 @@
 //! Parameters into calls.
 
+use super::actions::context;
 use super::params::{Params, shown};
 use super::rescue::Refusal;
-use super::version;
+use super::{extra_configs, version};
 use control::{CreateSession, Lifetime, ListSessions};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use types::{ClientInfo, Labels, SdkLanguage, SessionState};
+use types::{ClientInfo, Labels, SdkLanguage, SessionState, TenantId};
 
 /// Sessions on a page when the client names no number.
 const DEFAULT_PAGE: u64 = 10;
@@ -15,6 +16,12 @@ const DEFAULT_PAGE: u64 = 10;
 const MAX_PAGE: u64 = 100;
 /// Longest life that can be asked for, seconds (ten years): keeps sums of times in range.
 const MAX_LIFE_SECONDS: u64 = 10 * 365 * 24 * 3600;
+/// The first release of the Python SDK, as a client's version.
+pub(super) const FIRST_PYTHON: &str = "0.3.2";
+/// The version of a client that had no occasion to name it.
+const UNKNOWN_VERSION: &str = "unknown";
+/// What [`Refusal::unsupported`] says is missing.
+const CONTEXTS: &str = "contexts (data that outlives sessions)";
 /// Longest version or framework name kept.
 const MAX_STATS_LEN: usize = 64;
 
@@ -23,14 +30,25 @@ const MAX_STATS_LEN: usize = 64;
 /// What asks for data, networks, policies or skills that this server does not have is refused: a session without them
 /// would be a false success. What only matters to images of another kind (browser, mobile) or to the vendor's own
 /// network is left aside.
-pub(super) fn create_session(params: &Params) -> Result<CreateSession, Refusal> {
+pub(super) fn create_session(params: &Params, agent: &str, tenant: &TenantId) -> Result<CreateSession, Refusal> {
     refuse_later_features(params)?;
+    extra_configs::check(params)?;
+    let (transfer_context, vpc) = (transfer_context(params, tenant)?, params.flag("VpcResource")?);
+    let client = ClientInfo { transfer_context, vpc, ..client(params, agent)? };
     Ok(CreateSession {
         image: params.text("ImageId").map(str::to_owned),
         labels: labels(params)?.unwrap_or_default(),
         lifetime: lifetime(params)?,
-        client: client(params)?,
+        client,
+        alias: None,
     })
+}
+
+/// The session that `CallMcpTool` makes when there is none. The call does not say which release sends it. Most that
+/// can ask for it read the wrapped form, and the others show it.
+pub(super) fn auto_session(params: &Params) -> CreateSession {
+    let client = ClientInfo { dialect: version::DIALECT.to_owned(), version: UNKNOWN_VERSION.to_owned(), ..ClientInfo::default() };
+    CreateSession { image: params.text("ImageId").map(str::to_owned), client, ..CreateSession::default() }
 }
 
 /// `ListSession`.
@@ -80,16 +98,7 @@ pub(super) fn link(params: &Params) -> Result<LinkTarget, Refusal> {
 }
 
 fn refuse_later_features(params: &Params) -> Result<(), Refusal> {
-    let bindings = params.json::<Vec<serde_json::Value>>("PersistenceDataList")?;
-    if bindings.is_some_and(|list| !list.is_empty()) {
-        return Err(Refusal::unsupported("PersistenceDataList", "contexts (data that outlives sessions)"));
-    }
-    for (name, what) in [
-        ("ContextId", "contexts (data that outlives sessions)"),
-        ("NetworkId", "shared networks"),
-        ("McpPolicyId", "policies"),
-        ("Skills", "skills"),
-    ] {
+    for (name, what) in [("ContextId", CONTEXTS), ("NetworkId", "shared networks"), ("McpPolicyId", "policies"), ("Skills", "skills")] {
         if params.text(name).is_some() {
             return Err(Refusal::unsupported(name, what));
         }
@@ -128,6 +137,27 @@ fn span(params: &Params, name: &'static str, unit_seconds: u64) -> Result<Option
     Ok(Some(Duration::from_secs(count * unit_seconds)))
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Binding {
+    context_id: String,
+    path: String,
+}
+
+/// The name of the file-transfer context that comes with the session; every other binding is refused.
+fn transfer_context(params: &Params, tenant: &TenantId) -> Result<String, Refusal> {
+    let bindings = params.json::<Vec<Binding>>("PersistenceDataList")?.unwrap_or_default();
+    let mut names = bindings.iter().map(|binding| {
+        let name = context::PATHS.contains(&binding.path.as_str()).then(|| context::name_of(tenant, &binding.context_id));
+        name.flatten().ok_or_else(|| Refusal::unsupported("PersistenceDataList", CONTEXTS))
+    });
+    let name = names.next().transpose()?.unwrap_or_default();
+    if names.next().is_some() {
+        return Err(Refusal::unsupported("PersistenceDataList", CONTEXTS));
+    }
+    Ok(name)
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct SdkStats {
@@ -136,8 +166,8 @@ struct SdkStats {
     framework: Option<String>,
 }
 
-fn client(params: &Params) -> Result<ClientInfo, Refusal> {
-    let stats = params.json::<SdkStats>("SdkStats")?.unwrap_or_default();
+fn client(params: &Params, agent: &str) -> Result<ClientInfo, Refusal> {
+    let Some(stats) = params.json::<SdkStats>("SdkStats")? else { return Ok(silent_client(params, agent)) };
     let short = |text: Option<String>| text.unwrap_or_default().chars().take(MAX_STATS_LEN).collect::<String>();
     let language = match stats.sdk_language.unwrap_or_default().to_ascii_lowercase().as_str() {
         "python" => Some(SdkLanguage::Python),
@@ -147,13 +177,20 @@ fn client(params: &Params) -> Result<ClientInfo, Refusal> {
         "rust" => Some(SdkLanguage::Rust),
         _ => None,
     };
-    Ok(ClientInfo {
-        dialect: version::DIALECT.to_owned(),
-        language,
-        version: short(stats.sdk_version),
-        framework: short(stats.framework),
-        vpc: params.flag("VpcResource")?,
-    })
+    let (version, framework) = (short(stats.sdk_version), short(stats.framework));
+    Ok(ClientInfo { dialect: version::DIALECT.to_owned(), language, version, framework, ..ClientInfo::default() })
+}
+
+/// Who says nothing about itself: a program written by hand, or a Python SDK up to 0.9. All of those but the first
+/// release say of each session whether it is to be in a private network.
+fn silent_client(params: &Params, agent: &str) -> ClientInfo {
+    let dialect = version::DIALECT.to_owned();
+    let first = agent.contains("TeaDSL/") && agent.contains(" Python/") && params.text("VpcResource").is_none();
+    if first {
+        ClientInfo { dialect, language: Some(SdkLanguage::Python), version: FIRST_PYTHON.to_owned(), ..ClientInfo::default() }
+    } else {
+        ClientInfo { dialect, ..ClientInfo::default() }
+    }
 }
 
 fn page_size(params: &Params) -> Result<u32, Refusal> {
@@ -189,9 +226,17 @@ mod tests {
         Params::parse(form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().as_bytes())
     }
 
+    fn create(pairs: &[(&str, &str)]) -> Result<CreateSession, Refusal> {
+        create_session(&params(pairs), "", &tenant())
+    }
+
+    fn tenant() -> TenantId {
+        "tenant-a234567a234567".parse().unwrap()
+    }
+
     #[test]
     fn lifetimes_mind_seconds_and_minutes() {
-        let check = |pairs: &[(&str, &str)], wanted| assert_eq!(create_session(&params(pairs)).unwrap().lifetime, wanted, "{pairs:?}");
+        let check = |pairs: &[(&str, &str)], wanted| assert_eq!(create(pairs).unwrap().lifetime, wanted, "{pairs:?}");
         let secs = |n| Some(Duration::from_secs(n));
         check(&[], Lifetime::Default);
         check(&[("Timeout", "90")], Lifetime::Limits { idle: secs(90), max_life: None });
@@ -199,20 +244,20 @@ mod tests {
         check(&[("MaxRuntime", "30")], Lifetime::Limits { idle: None, max_life: secs(1800) });
         check(&[("ManualRelease", "True")], Lifetime::Manual);
         for bad in [[("Timeout", "0")], [("Timeout", "soon")], [("MaxRuntime", "99999999999")], [("ManualRelease", "maybe")]] {
-            assert_eq!(create_session(&params(&bad)).unwrap_err().code(), "InvalidParameter", "{bad:?}");
+            assert_eq!(create(&bad).unwrap_err().code(), "InvalidParameter", "{bad:?}");
         }
     }
 
     #[test]
     fn a_session_is_asked_for_as_each_sdk_does() {
-        let request = create_session(&params(&[
+        let request = create(&[
             ("ImageId", "code_latest"),
             ("Labels", r#"{"env":"\u00e9"}"#),
             ("VpcResource", "False"),
             ("PersistenceDataList", "[]"),
             ("LoginRegionId", "cn-hangzhou"),
             ("SdkStats", r#"{"source":"sdk","sdk_language":"python","sdk_version":"0.22.3","is_release":true,"framework":"x"}"#),
-        ]))
+        ])
         .unwrap();
         assert_eq!(request.image.as_deref(), Some("code_latest"));
         assert_eq!(request.labels.iter().collect::<Vec<_>>(), [("env", "é")]);
@@ -231,9 +276,37 @@ mod tests {
             ("LoadSkill", "true"),
             ("Skills", r#"["a"]"#),
         ] {
-            let error = create_session(&params(&[(name, value)])).unwrap_err();
+            let error = create(&[(name, value)]).unwrap_err();
             assert_eq!(error.code(), "UnsupportedParameter");
             assert!(error.message().starts_with(name), "{}", error.message());
+        }
+    }
+
+    #[test]
+    fn the_first_release_is_known_by_what_it_leaves_out() {
+        const TEA: &str = "AlibabaCloud (Linux; x86_64) Python/3.11.7 Core/0.4.3 TeaDSL/2";
+        let check = |agent, pairs: &[(&str, &str)], wanted| {
+            let client = create_session(&params(pairs), agent, &tenant()).unwrap().client;
+            assert_eq!(client.version, wanted, "{agent} {pairs:?}");
+        };
+        check(TEA, &[], FIRST_PYTHON);
+        check(TEA, &[("VpcResource", "False")], "");
+        check("curl/8", &[], "");
+        check(TEA, &[("SdkStats", r#"{"sdk_language":"python","sdk_version":"0.22.3"}"#)], "0.22.3");
+    }
+
+    #[test]
+    fn a_file_transfer_context_comes_along_and_no_other() {
+        let id = |name: &str| context::id(&tenant(), name);
+        let binding = |id: &str, path: &str| format!(r#"{{"ContextId":"{id}","Path":"{path}","Policy":"{{}}"}}"#);
+        let with = |list: &str| create(&[("PersistenceDataList", list)]);
+        let name = "file-transfer-context-1";
+        for path in ["/temp/file-transfer", "/tmp/file-transfer"] {
+            assert_eq!(with(&format!("[{}]", binding(&id(name), path))).unwrap().client.transfer_context, name);
+        }
+        let good = binding(&id(name), context::PATHS[0]);
+        for bad in [binding(&id(name), "/home"), binding("SdkCtx-other", context::PATHS[0]), format!("{good},{good}")] {
+            assert_eq!(with(&format!("[{bad}]")).unwrap_err().code(), "UnsupportedParameter", "{bad}");
         }
     }
 
@@ -248,7 +321,7 @@ mod tests {
             ("SdkStats", "x"),
             ("PersistenceDataList", "{}"),
         ] {
-            let error = create_session(&params(&[(name, value)])).unwrap_err();
+            let error = create(&[(name, value)]).unwrap_err();
             assert_eq!(error.code(), "InvalidParameter", "{name}={value}");
             assert!(error.message().starts_with(name), "{}", error.message());
         }

@@ -3,7 +3,6 @@
 use super::rescue::Refusal;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use types::SessionId;
 
 /// Everything a request says. An empty value is the same as none: SDKs send both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,10 +57,9 @@ impl Params {
         self.text(name).map(parse).transpose()
     }
 
-    /// The session that `SessionId` names. A text that no session can have is an unknown session.
-    pub(super) fn session(&self) -> Result<SessionId, Refusal> {
-        let text = self.required("SessionId")?;
-        text.parse().map_err(|_| Refusal::no_session(text))
+    /// The parameters whose names begin with `prefix`, without it.
+    pub(super) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
     }
 }
 
@@ -110,9 +108,8 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_no_session_has_is_an_unknown_session() {
-        for bad in ["SessionId=nope", "SessionId=session-..%2Fx", "SessionId=session-%00"] {
-            assert_eq!(params(bad).session().unwrap_err().code(), "InvalidMcpSession.NotFound", "{bad}");
-        }
+    fn flattened_fields_are_found_below_their_prefix() {
+        let params = params("Extra.A=1&Extra.B.1=2&ExtraC=3");
+        assert_eq!(params.below("Extra.").collect::<Vec<_>>(), [("A", "1"), ("B.1", "2")]);
     }
 }

@@ -65,6 +65,23 @@ impl Refusal {
         Self { status: StatusCode::NOT_FOUND, code: "InvalidAction.NotFound", message }
     }
 
+    /// A parameter that says more than this server can do; `why` continues the sentence that its name begins.
+    pub(super) fn unsupported_setting(name: &str, why: &str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code: "UnsupportedParameter", message: format!("{name} {why}") }
+    }
+
+    /// An action that this server knows and cannot carry out, for want of something.
+    pub(super) fn not_offered(name: &str, what: &str) -> Self {
+        let message = format!("{name} needs {what}, which this server does not have; COMPATIBILITY.md lists what is there");
+        Self { status: StatusCode::NOT_IMPLEMENTED, code: "UnsupportedOperation", message }
+    }
+
+    /// A version of the interface that this server does not speak.
+    pub(super) fn version(given: &str, spoken: &str) -> Self {
+        let message = format!("version {:?} of the API is not spoken here; this server speaks {spoken}", shown(given));
+        Self { status: StatusCode::BAD_REQUEST, code: "InvalidVersion", message }
+    }
+
     /// A session that does not exist for this caller.
     pub(super) fn no_session(id: &str) -> Self {
         let message = format!("session {:?} does not exist, or it has been released", shown(id));

@@ -153,9 +153,14 @@ async fn tools_are_listed_as_text_and_an_unknown_image_is_told_the_known_ones() 
 #[tokio::test]
 async fn whoever_has_no_key_and_whatever_is_not_there_is_refused() {
     let world = World::new().await;
-    for action in ["CreateNetwork", "GetContext", "InitBrowser", "Nonsense"] {
-        let message = world.refused(action, &[], 404, "InvalidAction.NotFound").await;
-        assert!(message.contains(action), "{message}");
+    let message = world.refused("Nonsense", &[], 404, "InvalidAction.NotFound").await;
+    assert!(message.contains("Nonsense"), "{message}");
+    for (action, word) in
+        [("CreateNetwork", "networks"), ("SyncContext", "contexts"), ("InitBrowser", "browser_latest"), ("GetAdbLink", "mobile_latest")]
+    {
+        let message = world.refused(action, &[], 501, "UnsupportedOperation").await;
+        assert!(message.contains(action) && message.contains(word), "{message}");
+        world.refused(action, &[("SessionId", "session-none")], 400, "InvalidMcpSession.NotFound").await;
     }
     for authorization in ["", "Bearer wrong", "nothing"] {
         let body = format!("Authorization={authorization}");
@@ -173,4 +178,110 @@ async fn the_action_may_stand_in_a_header_and_the_key_in_query_or_header() {
     assert_eq!(world.pass(in_query.unwrap()).await.0, 200, "a GET with everything in its query");
     let in_header = Request::post("/").header("x-acs-action", "ListSession").header("authorization", &bearer).body(Body::empty());
     assert_eq!(world.pass(in_header.unwrap()).await.0, 200);
+}
+
+#[tokio::test]
+async fn only_the_spoken_version_is_answered() {
+    let world = World::new().await;
+    let bearer = format!("Bearer {}", world.key);
+    let ask = |query: &str, header: Option<&str>| {
+        let mut request = Request::post(format!("/?Action=ListSession{query}")).header("authorization", &bearer);
+        if let Some(version) = header {
+            request = request.header("x-acs-version", version);
+        }
+        request.body(Body::empty()).unwrap()
+    };
+    for (query, header) in [("", None), ("&Version=2025-05-06", None), ("", Some("2025-05-06")), ("&Version=", Some(""))] {
+        assert_eq!(world.pass(ask(query, header)).await.0, 200, "{query} {header:?}");
+    }
+    for (query, header) in [("&Version=2024-01-01", None), ("", Some("2")), ("&Version=2025-05-06", Some("1"))] {
+        let (status, body) = world.pass(ask(query, header)).await;
+        assert_eq!((status, &body["Code"]), (400, &json!("InvalidVersion")), "{query} {header:?}");
+        assert!(body["Message"].as_str().unwrap().contains("2025-05-06"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn tools_of_other_images_say_which_image_has_them() {
+    let world = World::new().await;
+    let id = world.session(&[MODERN]).await;
+    for (name, word) in [
+        ("tap", "mobile_latest"),
+        ("run_code", "code_latest"),
+        ("page_use_navigate", "browser_latest"),
+        ("screenshot", "desktop"),
+        ("flux_execute_task", "language model"),
+        ("oss_upload", "object storage"),
+    ] {
+        let (text, is_error) = world.tool(&id, name, json!({})).await;
+        assert!(is_error && text.starts_with(name) && text.contains(word) && text.contains("shell"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_call_can_make_its_session() {
+    let world = World::new().await;
+    let call = async |id: &str, auto: &str| {
+        let args = [("SessionId", id), ("Name", "shell"), ("Args", r#"{"command":"ls"}"#), ("AutoGenSession", auto)];
+        world.ask("CallMcpTool", &args).await
+    };
+    let listed = async || world.ok("ListSession", &[]).await["TotalCount"].as_u64().unwrap();
+    assert_eq!(call("my-job", "False").await.1["Code"], "InvalidMcpSession.NotFound");
+    assert_eq!(listed().await, 0);
+    for _ in 0..2 {
+        let (status, body) = call("my-job", "True").await;
+        assert_eq!((status, &body["Data"]["isError"]), (200, &json!(false)), "{body}");
+        assert_eq!(listed().await, 1);
+    }
+    assert_eq!(call("my-job", "false").await.0, 200, "the name holds by itself");
+    let real = world.ok("GetSession", &[("SessionId", "my-job")]).await["Data"]["SessionId"].as_str().unwrap().to_owned();
+    assert_eq!(world.ok("ListSession", &[]).await["Data"][0]["SessionId"], real);
+    assert_eq!(call(&real, "true").await.0, 200, "its own id makes no other");
+    assert_eq!(listed().await, 1);
+    assert_eq!(call("", "true").await.0, 200);
+    assert_eq!(call("", "true").await.0, 200);
+    assert_eq!(listed().await, 2);
+
+    world.ok("DeleteSessionAsync", &[("SessionId", "my-job")]).await;
+    world.refused("GetSession", &[("SessionId", "my-job")], 400, "InvalidMcpSession.NotFound").await;
+    assert_eq!(call(&real, "true").await.0, 200, "a released id names a new session");
+    let new = world.ok("GetSession", &[("SessionId", &real)]).await["Data"]["SessionId"].clone();
+    assert!(new != real.as_str() && new.is_string(), "{new}");
+}
+
+#[tokio::test]
+async fn old_sdks_bring_a_context_for_files() {
+    let world = World::new().await;
+    let name = "file-transfer-context-1732170000";
+    let context = world.ok("GetContext", &[("Name", name), ("AllowCreate", "True")]).await["Data"].clone();
+    assert_eq!(context["Name"], name);
+    assert_eq!(world.ok("GetContext", &[("Name", name), ("AllowCreate", "True")]).await["Data"]["Id"], context["Id"], "always the same");
+    for other in [&[("Name", name)][..], &[("Name", "mine"), ("AllowCreate", "True")], &[("ContextId", "c")], &[]] {
+        world.refused("GetContext", other, 501, "UnsupportedOperation").await;
+    }
+
+    let bindings = json!([{ "ContextId": context["Id"], "Path": "/temp/file-transfer", "Policy": "{}" }]).to_string();
+    let stats = ("SdkStats", r#"{"sdk_language":"python","sdk_version":"0.11.0"}"#);
+    let id = world.session(&[("PersistenceDataList", &bindings), stats]).await;
+    let data = world.ok("GetSession", &[("SessionId", &id)]).await["Data"].clone();
+    assert_eq!(data["contexts"], json!([{ "id": context["Id"], "name": name }]));
+    assert_eq!(world.ok("GetContextInfo", &[("SessionId", &id)]).await["Data"]["ContextStatus"], "[]");
+    let without = world.session(&[MODERN]).await;
+    assert_eq!(world.ok("GetSession", &[("SessionId", &without)]).await["Data"]["contexts"], json!([]));
+}
+
+#[tokio::test]
+async fn the_first_release_gets_its_link_as_bare_text() {
+    let world = World::new().await;
+    let link = async |create: &[(&str, &str)]| {
+        let bearer = format!("Bearer {}", world.key);
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(create).append_pair("Authorization", &bearer).finish();
+        let request = Request::post("/?Action=CreateMcpSession")
+            .header("user-agent", "AlibabaCloud (Linux; x86_64) Python/3.11.7 Core/0.4.3 TeaDSL/2");
+        let id = world.pass(request.body(Body::from(form)).unwrap()).await.1["Data"]["SessionId"].as_str().unwrap().to_owned();
+        world.ok("GetLink", &[("SessionId", &id), ("ProtocolType", "https"), ("Port", "30100")]).await["Data"].clone()
+    };
+    assert!(link(&[]).await.as_str().unwrap().starts_with("https://"));
+    assert!(link(&[("VpcResource", "False")]).await["Url"].is_string());
+    assert!(link(&[MODERN]).await["Url"].is_string());
 }

@@ -113,7 +113,7 @@ mod tests {
     fn old_python_and_silence_mean_plain_text() {
         use SdkLanguage::*;
         let check = |dialect: &str, language, version: &str, wanted| {
-            let client = ClientInfo { dialect: dialect.into(), language, version: version.into(), framework: String::new(), vpc: false };
+            let client = ClientInfo { dialect: dialect.into(), language, version: version.into(), ..ClientInfo::default() };
             assert_eq!(form(&client), wanted, "{client:?}");
         };
         check("agentbay", None, "", Form::Plain);

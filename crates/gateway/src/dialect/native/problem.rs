@@ -6,6 +6,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{HeaderValue, Response, StatusCode};
+use protocol::{ToolError, ToolErrorCode};
 use types::{ErrorCode, Fault};
 
 use super::wire::{ErrorBody, ErrorInfo};
@@ -16,6 +17,7 @@ pub(super) struct Problem {
     status: StatusCode,
     code: &'static str,
     message: String,
+    tool: bool,
 }
 
 fn words(code: ErrorCode) -> (StatusCode, &'static str) {
@@ -33,14 +35,43 @@ fn words(code: ErrorCode) -> (StatusCode, &'static str) {
     }
 }
 
+fn tool_words(code: ToolErrorCode) -> (StatusCode, &'static str) {
+    match code {
+        ToolErrorCode::UnknownTool => (StatusCode::NOT_FOUND, "unknown_tool"),
+        ToolErrorCode::InvalidArgument => words(ErrorCode::InvalidArgument),
+        ToolErrorCode::NotFound => words(ErrorCode::NotFound),
+        ToolErrorCode::PermissionDenied => words(ErrorCode::PermissionDenied),
+        ToolErrorCode::AlreadyExists => (StatusCode::CONFLICT, "already_exists"),
+        ToolErrorCode::WrongFileType => (StatusCode::CONFLICT, "wrong_file_type"),
+        ToolErrorCode::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+        ToolErrorCode::NoSpace => (StatusCode::INSUFFICIENT_STORAGE, "no_space"),
+        ToolErrorCode::Timeout => (StatusCode::GATEWAY_TIMEOUT, "timeout"),
+        ToolErrorCode::Cancelled => (StatusCode::CONFLICT, "cancelled"),
+        ToolErrorCode::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+        ToolErrorCode::Internal => words(ErrorCode::Internal),
+    }
+}
+
+/// A failure as it is told where there is no status: on a stream.
+pub(super) fn error_info(fault: &Fault, trail: &Trail) -> ErrorInfo {
+    let (_, code) = words(fault.code());
+    ErrorInfo { code: code.to_owned(), message: fault.message().to_owned(), request_id: trail.request().to_string(), tool: false }
+}
+
 impl Problem {
     pub(super) fn from_fault(fault: &Fault) -> Self {
         let (status, code) = words(fault.code());
-        Self { status, code, message: fault.message().to_owned() }
+        Self::new(status, code, fault.message())
+    }
+
+    /// A tool inside the session failed.
+    pub(super) fn from_tool(error: &ToolError) -> Self {
+        let (status, code) = tool_words(error.code);
+        Self { tool: true, ..Self::new(status, code, error.message.as_str()) }
     }
 
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), tool: false }
     }
 
     /// The request itself is wrong.
@@ -50,8 +81,9 @@ impl Problem {
 
     pub(super) fn respond(self, trail: &Trail) -> Response<Body> {
         trail.code(self.code);
-        let error = ErrorInfo { code: self.code.to_owned(), message: self.message, request_id: trail.request().to_string() };
-        (self.status, Json(ErrorBody { error })).into_response()
+        let Self { status, code, message, tool } = self;
+        let error = ErrorInfo { code: code.to_owned(), message, request_id: trail.request().to_string(), tool };
+        (status, Json(ErrorBody { error })).into_response()
     }
 }
 

@@ -84,3 +84,68 @@ async fn ending_the_server_counts_its_sessions_and_tells_the_one_who_serves() {
     assert_eq!((status, &answer["sessions_ended"]), (200, &json!(1)));
     assert!(world.app.stop.is_cancelled());
 }
+
+/// The document that is committed for readers and generators of clients.
+#[tokio::test]
+async fn the_committed_description_is_the_one_that_is_served() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    let (status, served) = World::new().await.call("GET", "/v1/openapi.json", Value::Null).await;
+    assert_eq!(status, 200);
+    let text = serde_json::to_string_pretty(&served).unwrap() + "\n";
+    if std::env::var_os("ROADSTEAD_WRITE_OPENAPI").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == text,
+        "docs/openapi.json is not what is served; refresh it with \
+         `ROADSTEAD_WRITE_OPENAPI=1 cargo test --release -p gateway committed_description` and look at the difference"
+    );
+}
+
+#[tokio::test]
+async fn every_route_is_described() {
+    let (_, served) = World::new().await.call("GET", "/v1/openapi.json", Value::Null).await;
+    let described: Vec<_> = served["paths"].as_object().unwrap().keys().cloned().collect();
+    let routes = include_str!("../native.rs").lines().filter_map(|line| line.trim().strip_prefix(".route(\"")?.split('"').next());
+    let missing: Vec<_> = routes.filter(|route| *route != "/v1/openapi.json" && !described.iter().any(|path| path == route)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[tokio::test]
+async fn streams_and_files_are_refused_before_they_begin() {
+    let world = World::new().await;
+    let (_, made) = world.call("POST", "/v1/sessions", json!({})).await;
+    let path = format!("/v1/sessions/{}", made["id"].as_str().unwrap());
+    let check = async |method: &str, path: &str, status: u16, code: &str| {
+        let (got, error) = world.call(method, path, Value::Null).await;
+        assert_eq!((got, error["error"]["code"].as_str().unwrap()), (status, code), "{method} {path}: {error}");
+    };
+    check("GET", &format!("{path}/streams/exec"), 426, "no_web_socket").await;
+    check("GET", &format!("{path}/streams/telepathy"), 404, "no_such_path").await;
+    check("GET", "/v1/sessions/session-none/streams/exec", 404, "not_found").await;
+    check("GET", &format!("{path}/files"), 400, "invalid_argument").await;
+    check("GET", &format!("{path}/files?path=/a&permissions=0644"), 400, "invalid_argument").await;
+    check("PUT", &format!("{path}/files?path=/a&offset=3"), 400, "invalid_argument").await;
+    check("PUT", &format!("{path}/files?path=/a&permissions=999"), 400, "invalid_argument").await;
+    check("PUT", &format!("{path}/files?path=/a&mode=prepend"), 400, "invalid_argument").await;
+    check("PUT", "/v1/sessions/session-none/files?path=/a", 404, "not_found").await;
+    check("GET", "/v1/sessions/session-none/metrics", 404, "not_found").await;
+    check("GET", "/v1/sessions/session-none/ptys", 404, "not_found").await;
+    check("DELETE", "/v1/sessions/session-none/ptys/pty-1", 404, "not_found").await;
+    check("POST", "/v1/sessions/session-none/tools/no_such", 404, "not_found").await;
+    check("POST", &format!("{path}/tools/no_such"), 404, "unknown_tool").await;
+}
+
+#[tokio::test]
+async fn a_tool_is_called_by_its_name() {
+    let world = World::new().await;
+    let (_, made) = world.call("POST", "/v1/sessions", json!({})).await;
+    let path = format!("/v1/sessions/{}/tools", made["id"].as_str().unwrap());
+    let (status, answer) = world.call("POST", &format!("{path}/read_file"), json!({ "path": "/a" })).await;
+    assert_eq!((status, &answer["result"]), (200, &json!({ "path": "/a" })), "{answer}");
+    let (_, answer) = world.call("POST", &format!("{path}/shell?user=root"), json!({ "command": "id" })).await;
+    assert_eq!(answer["result"]["stdout"], "root:id\n");
+    let (status, error) = world.call("POST", &format!("{path}/read_file"), json!([])).await;
+    assert_eq!((status, &error["error"]["code"]), (400, &json!("invalid_argument")), "{error}");
+}

@@ -23,6 +23,9 @@ pub(super) struct ErrorInfo {
     pub(super) message: String,
     /// What the server's log has about it.
     pub(super) request_id: String,
+    /// Whether a tool inside the session failed: what was not found is then not the session. Absent: false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) tool: bool,
 }
 
 /// That the server answers; nothing about it, because nobody has been checked.
@@ -218,6 +221,133 @@ impl From<ShellResult> for ExecResult {
             timed_out: result.timed_out,
             stdout_cut: result.stdout_cut.map(cut),
             stderr_cut: result.stderr_cut.map(cut),
+        }
+    }
+}
+
+/// Which file, and which part of it.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FileQuery {
+    /// Absolute path.
+    pub(super) path: String,
+    /// `wuying` (default) or `root` of the sandbox.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    pub(super) user: SandboxUser,
+    /// Reading: the first byte; 0 when absent.
+    pub(super) offset: Option<u64>,
+    /// Reading: how many bytes; to the end when absent.
+    pub(super) length: Option<u64>,
+    /// Writing: `overwrite` (default) or `append`.
+    pub(super) mode: Option<String>,
+    /// Writing: permission bits, octal; `0644` for a file that is made when absent.
+    pub(super) permissions: Option<String>,
+}
+
+impl FileQuery {
+    /// Refuses parameters that mean nothing here.
+    pub(super) fn only(&self, doing: &str, allowed: &[&str]) -> Result<(), String> {
+        let given = [
+            ("offset", self.offset.is_some()),
+            ("length", self.length.is_some()),
+            ("mode", self.mode.is_some()),
+            ("permissions", self.permissions.is_some()),
+        ];
+        match given.into_iter().find(|(name, given)| *given && !allowed.contains(name)) {
+            Some((name, _)) => Err(format!("{name} means nothing when {doing}; it takes path, user, {}", allowed.join(", "))),
+            None => Ok(()),
+        }
+    }
+
+    /// The permission bits.
+    pub(super) fn permissions(&self) -> Result<Option<u32>, String> {
+        let Some(text) = &self.permissions else { return Ok(None) };
+        let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o7777);
+        bits.map(Some).ok_or_else(|| format!("permissions must be octal, such as 0644, got {text:?}"))
+    }
+
+    /// Whether to append.
+    pub(super) fn append(&self) -> Result<bool, String> {
+        match self.mode.as_deref() {
+            None | Some("overwrite") => Ok(false),
+            Some("append") => Ok(true),
+            Some(other) => Err(format!("mode must be overwrite or append, got {other:?}")),
+        }
+    }
+}
+
+/// A file that was written.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Wrote {
+    /// How many bytes came.
+    pub(super) bytes: u64,
+}
+
+/// How a tool is called.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ToolQuery {
+    /// `wuying` (default) or `root` of the sandbox.
+    #[param(value_type = Option<String>)]
+    pub(super) user: SandboxUser,
+}
+
+/// What a tool answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ToolAnswer {
+    /// As the tool says it.
+    #[schema(value_type = Object)]
+    pub(super) result: serde_json::Value,
+}
+
+/// The terminals of a session.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PtyList {
+    /// Oldest first.
+    pub(super) ids: Vec<String>,
+}
+
+/// What a session uses.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Metrics {
+    /// CPUs it may use at once.
+    pub(super) cpu_count: f64,
+    /// Share of them used lately, percent.
+    pub(super) cpu_used_pct: f64,
+    /// Memory limit, bytes.
+    pub(super) mem_total: u64,
+    /// Memory in use, bytes.
+    pub(super) mem_used: u64,
+    /// Size of the file system under its disk, bytes.
+    pub(super) disk_total: u64,
+    /// Used of it, bytes.
+    pub(super) disk_used: u64,
+    /// Bytes received from outside since the start.
+    pub(super) rx_bytes: u64,
+    /// Bytes sent outside since the start.
+    pub(super) tx_bytes: u64,
+    /// Bytes received per second lately.
+    pub(super) rx_bytes_per_s: f64,
+    /// Bytes sent per second lately.
+    pub(super) tx_bytes_per_s: f64,
+}
+
+impl From<protocol::tools::metrics::Metrics> for Metrics {
+    fn from(found: protocol::tools::metrics::Metrics) -> Self {
+        Self {
+            cpu_count: found.cpu_count,
+            cpu_used_pct: found.cpu_used_pct,
+            mem_total: found.mem_total,
+            mem_used: found.mem_used,
+            disk_total: found.disk_total,
+            disk_used: found.disk_used,
+            rx_bytes: found.rx_bytes,
+            tx_bytes: found.tx_bytes,
+            rx_bytes_per_s: found.rx_bytes_per_s,
+            tx_bytes_per_s: found.tx_bytes_per_s,
         }
     }
 }

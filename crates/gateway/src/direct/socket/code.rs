@@ -75,7 +75,12 @@ impl Run {
             CodeEvent::Stderr { text } => pieces(&text).map(|piece| call.event("stderr", "chunk", piece.into())).collect(),
             CodeEvent::Result { result } => shown(call, result),
             CodeEvent::Error { error } => vec![self.error(call, &error)],
-            CodeEvent::Ended { execution_count, execution_time_s, timed_out, state_lost } => {
+            CodeEvent::Ended { execution_count, execution_time_s, timed_out, state_lost, cut_bytes } => {
+                let mut messages = Vec::new();
+                if cut_bytes > 0 {
+                    let said = format!("\n[roadstead: {cut_bytes} bytes of output were left out]\n");
+                    messages.push(call.event("stderr", "chunk", said.into()));
+                }
                 if timed_out && self.execution_error.is_empty() {
                     self.execution_error.push_str("TimeoutError: the code ran longer than its time limit and was interrupted");
                 }
@@ -83,12 +88,13 @@ impl Run {
                     self.execution_error.push_str("\nThe kernel had to be restarted: variables of earlier calls are lost");
                 }
                 let status = if self.execution_error.is_empty() { "finished" } else { "failed" };
-                vec![call.end(json!({
+                messages.push(call.end(json!({
                     "executionCount": execution_count,
                     "executionTime": execution_time_s,
                     "executionError": self.execution_error.trim_start(),
                     "status": status,
-                }))]
+                })));
+                messages
             }
         }
     }

@@ -92,8 +92,7 @@ pub(super) fn push(id: &str, source: &str, data: &Value) -> String {
 
 /// The beginning of a text, `limit` bytes at most.
 pub(super) fn cut(text: &str, limit: usize) -> &str {
-    let end = (0..=limit.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
-    &text[..end.unwrap_or_default()]
+    &text[..(0..=limit.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)]
 }
 
 fn frame(id: &str, source: &str, data: &Value) -> String {

@@ -1,11 +1,13 @@
 use super::*;
+use crate::tool::Route;
 use crate::tool::arguments::{normalise, parse_object};
 use protocol::{ToolError, ToolErrorCode};
 
-fn text_of(name: &str, args: &str, form: Form, outcome: ToolOutcome) -> ToolText {
+pub(super) fn text_of(name: &str, args: &str, form: Form, outcome: ToolOutcome) -> ToolText {
     let request = "req-7".parse().unwrap();
-    let call = normalise(name, parse_object("Args", Some(args)).unwrap());
-    render(name, outcome, Context { form, request: &request, call: &call }).unwrap()
+    let call = normalise(name, parse_object("Args", Some(args)).unwrap(), Route::Rpc);
+    let now = "2026-06-01T12:00:00Z".parse().unwrap();
+    render(name, outcome, Context { form, request: &request, call: &call, now }).unwrap()
 }
 
 fn check(name: &str, args: &str, result: Value, wanted: &str) {
@@ -117,7 +119,23 @@ fn failures_are_their_message_and_nothing_unexpected_passes_for_a_result() {
     let got = text_of("read_file", r#"{"path":"/p"}"#, Form::Wrapped, Err(error));
     assert_eq!(got, ToolText { text: "/p does not exist".into(), is_error: true });
 
-    let (request, call) = ("req-7".parse().unwrap(), normalise("shell", serde_json::Map::new()));
-    let context = Context { form: Form::Wrapped, request: &request, call: &call };
+    let (request, call) = ("req-7".parse().unwrap(), normalise("shell", serde_json::Map::new(), Route::Rpc));
+    let context = Context { form: Form::Wrapped, request: &request, call: &call, now: "2026-06-01T12:00:00Z".parse().unwrap() };
     assert!(render("shell", Ok(json!({"unexpected": 1})), context).is_err());
+}
+
+#[test]
+fn variables_and_metrics_have_the_names_that_sdks_read() {
+    check("get_env", "{}", json!({"envs": {"B": "2", "A": ""}}), r#"{"A":"","B":"2"}"#);
+    check("set_env", r#"{"envs":[]}"#, json!({"count": 2}), "The session has 2 variables of its own");
+    let measured = json!({
+        "cpu_count": 1.5, "cpu_used_pct": 33.333, "mem_total": 100, "mem_used": 50, "disk_total": 10, "disk_used": 5,
+        "rx_bytes": 2048, "tx_bytes": 512, "rx_bytes_per_s": 1024.0, "tx_bytes_per_s": 0.0,
+    });
+    let wanted = json!({
+        "cpu_count": 2, "cpu_used_pct": 33.33, "mem_total": 100, "mem_used": 50, "disk_total": 10, "disk_used": 5,
+        "rx_used_kbyte": 2.0, "tx_used_kbyte": 0.5, "rx_rate_kbyte_per_s": 1.0, "tx_rate_kbyte_per_s": 0.0,
+        "timestamp": "2026-06-01T12:00:00Z",
+    });
+    check("get_metrics", "{}", measured, &wanted.to_string());
 }

@@ -69,7 +69,7 @@ impl Target {
         let new_mode = old.as_ref().map_or(permissions, |(_, metadata)| metadata.mode() & 0o7777);
         match (beside(&path, new_mode, mode, old.as_ref().map(|(_, metadata)| metadata)), old) {
             (Ok((file, way)), _) => Ok(Self { path, file, way }),
-            (Err(error), Some((file, _))) if needs_other_rights(&error) => Ok(Self { path, file, way: Way::InPlace }),
+            (Err(error), Some((file, _))) if only_in_place(&error) => Ok(Self { path, file, way: Way::InPlace }),
             (Err(error), _) => Err(failed("making a file beside", &path)(error)),
         }
     }
@@ -166,10 +166,9 @@ fn same_owner(file: &File, old: Option<&Metadata>) -> io::Result<()> {
     Ok(nix::unistd::fchown(file, Some(Uid::from_raw(old.uid())), Some(Gid::from_raw(old.gid())))?)
 }
 
-/// Whether writing in place may go where a file beside does not.
-fn needs_other_rights(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
-        || error.raw_os_error() == Some(nix::libc::EINVAL)
+/// Whether writing in place may go where a file beside does not; a full disk is full for both.
+fn only_in_place(error: &io::Error) -> bool {
+    !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Where links at the end of `path` lead, so that not the link is replaced but what it points to.

@@ -116,7 +116,7 @@ pub(super) async fn make(number: u64, making: Making, processes: &Processes) -> 
     let window = window(size)?;
     envs.entry("TERM".into()).or_insert_with(|| "xterm-256color".into());
     // As the user, who then owns the terminal and may open it by its name.
-    let (master, slave) = as_user(user, move || open(window).map_err(|error| no_terminal(error))).await?;
+    let (master, slave) = as_user(user, move || open(window).map_err(no_terminal)).await?;
     let (argv, name) = program(shell, &processes.variables.of(user, &envs)?)?;
     let id = format!("pty-{number}");
     let call = format!("call-{id}").parse().map_err(|error| ToolError::new(ToolErrorCode::Internal, format!("{error}")))?;

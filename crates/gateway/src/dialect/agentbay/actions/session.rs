@@ -10,7 +10,7 @@ use control::SessionView;
 use serde_json::json;
 
 pub(super) async fn create(call: &Call<'_>) -> Result<Answer, Refusal> {
-    let request = decode::create_session(call.params)?;
+    let request = decode::create_session(call.params, call.agent, &call.cx.identity.tenant)?;
     if request.client.vpc {
         direct::vpc_address(call.app).map_err(|fault| Refusal::from_fault(&fault, Subject::Other))?;
     }
@@ -78,16 +78,12 @@ pub(super) async fn link(call: &Call<'_>) -> Result<Answer, Refusal> {
     let target = decode::link(call.params)?;
     let view = view(call).await?;
     let grant = links::Grant::port(call.cx, &view, target.port, call.app.clock.now(), call.app.timeouts.link_life);
-    Ok(Answer::data(json!({ "Url": links::port_url(call.app, &grant, target.web_socket) })))
+    let url = links::port_url(call.app, &grant, target.web_socket);
+    // The one release that takes nothing else.
+    Ok(Answer::data(if view.client.version == decode::FIRST_PYTHON { url.into() } else { json!({ "Url": url }) }))
 }
 
-/// `GetContextInfo`: a session has no contexts yet, so nothing of them is under way. Several SDKs ask after each create.
-pub(super) async fn context_status(call: &Call<'_>) -> Result<Answer, Refusal> {
-    view(call).await?;
-    Ok(Answer::data(json!({ "ContextStatus": "[]" })))
-}
-
-async fn view(call: &Call<'_>) -> Result<SessionView, Refusal> {
+pub(super) async fn view(call: &Call<'_>) -> Result<SessionView, Refusal> {
     let id = call.session_id()?;
     call.ask_soon(Subject::Session, call.app.control.session(call.cx, &id)).await
 }
@@ -101,5 +97,7 @@ async fn encoded(call: &Call<'_>, view: &SessionView) -> Answer {
             String::new()
         }
     };
-    Answer::data(encode::session(call.app, call.cx, view, tools))
+    let mut data = encode::session(call.app, call.cx, view, tools);
+    data["contexts"] = super::context::listed(view, &call.cx.identity.tenant);
+    Answer::data(data)
 }

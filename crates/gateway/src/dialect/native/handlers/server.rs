@@ -3,7 +3,9 @@
 use super::Reply;
 use crate::dialect::native::Caller;
 use crate::dialect::native::problem::Problem;
-use crate::dialect::native::wire::{Health, ImageList, ShutDown};
+use crate::dialect::native::streams;
+use crate::dialect::native::streams::wire::{CodeStream, ExecStream, PtyStream, WatchStream};
+use crate::dialect::native::wire::{ErrorBody, Health, ImageList, ShutDown};
 use axum::Json;
 use http::StatusCode;
 use utoipa::OpenApi;
@@ -23,7 +25,15 @@ use utoipa::OpenApi;
         super::sessions::get,
         super::sessions::delete,
         super::sessions::exec,
-    )
+        super::files::read,
+        super::files::write,
+        super::tools::call,
+        super::tools::ptys,
+        super::tools::kill_pty,
+        super::tools::metrics,
+        streams::open,
+    ),
+    components(schemas(ErrorBody, ExecStream, PtyStream, CodeStream, WatchStream))
 )]
 struct Document;
 

@@ -1,6 +1,6 @@
 //! Sessions.
 
-use super::Reply;
+use super::{Reply, session_id};
 use crate::dialect::native::problem::Problem;
 use crate::dialect::native::wire::{Exec, ExecResult, ListQuery, NewSession, Session, SessionList};
 use crate::dialect::native::{Caller, Native};
@@ -12,7 +12,7 @@ use http::StatusCode;
 use protocol::tools::shell::{DEFAULT_TIMEOUT_MS, MAX_TIMEOUT_MS, SHELL, ShellArgs, ShellResult};
 use protocol::{ToolError, ToolErrorCode};
 use std::time::Duration;
-use types::{ClientInfo, ErrorCode, Fault, Labels, SessionId, SessionState};
+use types::{ClientInfo, ErrorCode, Fault, Labels, SessionState};
 
 /// Sessions on a page when the client names no number.
 const DEFAULT_PAGE: u32 = 20;
@@ -36,7 +36,7 @@ pub(in super::super) async fn create(caller: Caller, request: Request) -> Reply<
     let lifetime = new.lifetime().map_err(Problem::invalid)?;
     let labels = Labels::new(new.labels).map_err(|error| Problem::invalid(error.to_string()))?;
     let client = ClientInfo { dialect: Native::NAME.to_owned(), ..ClientInfo::default() };
-    let wanted = CreateSession { image: new.image, labels, lifetime, client };
+    let wanted = CreateSession { image: new.image, labels, lifetime, client, alias: None };
     let view = caller.ask_soon(caller.app.control.create_session(&caller.cx, wanted)).await?;
     caller.trail.session(&view.id);
     Ok((StatusCode::CREATED, Json(view.into())))
@@ -85,12 +85,6 @@ pub(in super::super) async fn exec(caller: Caller, Path(id): Path<String>, reque
         })
         .await?;
     Ok(Json(result.into()))
-}
-
-fn session_id(caller: &Caller, text: &str) -> Reply<SessionId> {
-    let id = super::id("session", text)?;
-    caller.trail.session(&id);
-    Ok(id)
 }
 
 fn list_request(query: ListQuery) -> Result<ListSessions, String> {

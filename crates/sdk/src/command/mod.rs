@@ -1,5 +1,10 @@
 //! Running commands in a session.
 
+mod stream;
+
+pub use stream::{CommandEvent, CommandSignals, CommandStdin, CommandStream};
+
+use crate::native::Exec;
 use crate::{CallOptions, Error, Response, Result, Session};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -44,6 +49,21 @@ pub struct RunCommand {
     cwd: Option<String>,
     envs: BTreeMap<String, String>,
     timeout: Duration,
+}
+
+/// A command about to run with its output as a stream: set it up, then `.await` it.
+///
+/// ```no_run
+/// # async fn example(session: roadstead_sdk::Session) -> roadstead_sdk::Result<()> {
+/// let stream = session.command().stream("make test").cwd("/tmp/project").env("CI", "1").await?;
+/// println!("{}", stream.output().await?.stdout);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a command runs when it is awaited"]
+pub struct StreamCommand {
+    session: Session,
+    exec: Exec,
 }
 
 /// What a command printed, and how it ended.
@@ -113,6 +133,83 @@ impl Command {
     /// ```
     pub fn run(&self, command: impl Into<String>) -> RunCommand {
         RunCommand { session: self.session.clone(), command: command.into(), cwd: None, envs: BTreeMap::new(), timeout: DEFAULT_TIMEOUT }
+    }
+}
+
+impl Command {
+    /// A command line for `sh -c` whose output is read while it runs. It has no time limit unless one is set, and ends
+    /// when its stream is dropped. Roadstead only: the hosted service has no such stream.
+    ///
+    /// ```no_run
+    /// # async fn example(session: roadstead_sdk::Session) -> roadstead_sdk::Result<()> {
+    /// use futures::TryStreamExt;
+    /// let mut stream = session.command().stream("ping -c 3 localhost").await?;
+    /// while let Some(event) = stream.try_next().await? {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn stream(&self, command: impl Into<String>) -> StreamCommand {
+        StreamCommand { session: self.session.clone(), exec: Exec::new(command) }
+    }
+}
+
+impl StreamCommand {
+    /// The working directory; the user's home unless set.
+    ///
+    /// ```no_run
+    /// # async fn example(session: roadstead_sdk::Session) -> roadstead_sdk::Result<()> {
+    /// session.command().stream("ls").cwd("/tmp").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn cwd(mut self, directory: impl Into<String>) -> Self {
+        self.exec = self.exec.cwd(directory);
+        self
+    }
+
+    /// One more environment variable.
+    ///
+    /// ```no_run
+    /// # async fn example(session: roadstead_sdk::Session) -> roadstead_sdk::Result<()> {
+    /// session.command().stream("echo $NAME").env("NAME", "ada").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.exec = self.exec.env(name, value);
+        self
+    }
+
+    /// A time limit: when it passes, everything the command started is killed.
+    ///
+    /// ```no_run
+    /// # async fn example(session: roadstead_sdk::Session) -> roadstead_sdk::Result<()> {
+    /// session.command().stream("make").timeout(std::time::Duration::from_secs(600)).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.exec = self.exec.timeout(limit);
+        self
+    }
+
+    /// Whether standard input comes over the stream ([`CommandStream::stdin`]); otherwise it is empty.
+    ///
+    /// ```no_run
+    /// # async fn example(session: roadstead_sdk::Session) -> roadstead_sdk::Result<()> {
+    /// let mut stream = session.command().stream("cat").stdin(true).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn stdin(mut self, stdin: bool) -> Self {
+        self.exec = self.exec.stdin(stdin);
+        self
+    }
+}
+
+impl IntoFuture for StreamCommand {
+    type Output = Result<CommandStream>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.session.inner.client.native().exec_stream(self.session.id(), &self.exec).await })
     }
 }
 

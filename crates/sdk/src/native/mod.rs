@@ -3,6 +3,14 @@
 //! Everything else in this crate speaks the session protocol that the hosted service speaks too; what is here works
 //! against Roadstead alone.
 
+pub(crate) mod channel;
+mod files;
+mod sessions;
+mod streams;
+
+pub use files::WriteFile;
+pub use sessions::Listed;
+
 use crate::error::ApiError;
 use crate::transport::Answer;
 use crate::{AgentBay, CommandOutput, Error, Result};
@@ -15,6 +23,8 @@ use std::time::Duration;
 
 /// What a request may take beyond its command's limit.
 const GRACE: Duration = Duration::from_secs(10);
+/// The code of a refusal that is not in a Roadstead server's form.
+const FOREIGN: &str = "NotRoadstead";
 /// A command's limit unless said otherwise.
 const DEFAULT_EXEC_LIMIT: Duration = Duration::from_secs(60);
 
@@ -27,7 +37,7 @@ const DEFAULT_EXEC_LIMIT: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Native {
-    client: AgentBay,
+    pub(crate) client: AgentBay,
 }
 
 /// Whom a command acts as.
@@ -63,17 +73,21 @@ pub struct Exec {
     #[serde(skip_serializing_if = "Option::is_none")]
     cwd: Option<String>,
     envs: BTreeMap<String, String>,
-    timeout_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stdin: bool,
 }
 
 impl Exec {
-    /// A command line for `sh -c`, as the session's user, for at most 60 s.
+    /// A command line for `sh -c`, as the session's user. [`Native::exec`] gives it 60 s unless another limit is set;
+    /// a streamed command has none unless one is set.
     ///
     /// ```no_run
     /// let exec = roadstead_sdk::native::Exec::new("id");
     /// ```
     pub fn new(command: impl Into<String>) -> Self {
-        Self { command: command.into(), user: User::default(), cwd: None, envs: BTreeMap::new(), timeout_ms: millis(DEFAULT_EXEC_LIMIT) }
+        Self { command: command.into(), user: User::default(), cwd: None, envs: BTreeMap::new(), timeout_ms: None, stdin: false }
     }
 
     /// Whom it acts as.
@@ -112,7 +126,17 @@ impl Exec {
     /// let exec = roadstead_sdk::native::Exec::new("make").timeout(std::time::Duration::from_secs(600));
     /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout_ms = millis(limit).max(1);
+        self.timeout_ms = Some(millis(limit).max(1));
+        self
+    }
+
+    /// Whether a streamed command gets its standard input over the stream; otherwise it is empty.
+    ///
+    /// ```no_run
+    /// let exec = roadstead_sdk::native::Exec::new("cat").stdin(true);
+    /// ```
+    pub fn stdin(mut self, stdin: bool) -> Self {
+        self.stdin = stdin;
         self
     }
 }
@@ -271,7 +295,9 @@ impl Native {
     /// # Ok(()) }
     /// ```
     pub async fn exec(&self, session: &str, exec: &Exec) -> Result<CommandOutput> {
-        let limit = Duration::from_millis(exec.timeout_ms).saturating_add(GRACE).max(self.client.transport.timeout());
+        let limit_ms = exec.timeout_ms.unwrap_or(millis(DEFAULT_EXEC_LIMIT));
+        let exec = &Exec { timeout_ms: Some(limit_ms), stdin: false, ..exec.clone() };
+        let limit = Duration::from_millis(limit_ms).saturating_add(GRACE).max(self.client.transport.timeout());
         let operation = format!("running a command in session {session}");
         self.request(Method::POST, &["sessions", session, "exec"], &operation, Some(exec), Some(limit)).await
     }
@@ -371,33 +397,51 @@ fn millis(time: Duration) -> u64 {
 }
 
 fn read<T: DeserializeOwned>(operation: &str, answer: &Answer) -> Result<T> {
-    #[derive(Deserialize)]
-    struct Refusal {
-        error: Reason,
-    }
-    #[derive(Deserialize)]
-    struct Reason {
-        #[serde(default)]
-        code: String,
-        message: String,
-        #[serde(default)]
-        request_id: Option<String>,
-    }
     if !(200..300).contains(&answer.status) {
-        let reason = serde_json::from_slice::<Refusal>(&answer.body).map(|refusal| refusal.error).unwrap_or_else(|_| Reason {
-            code: String::new(),
-            message: "the answer is not a Roadstead server's".into(),
-            request_id: None,
-        });
-        return Err(Error::from_api(ApiError {
-            operation: operation.to_owned(),
-            code: reason.code,
-            message: reason.message,
-            status: answer.status,
-            request_id: reason.request_id,
-        }));
+        return Err(refusal(operation, answer));
     }
     // Deleting answers with no body at all.
     let body: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
     serde_json::from_slice(body).map_err(|error| Error::unexpected(operation, error.to_string(), None))
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: Reason,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    code: String,
+    message: String,
+    #[serde(default)]
+    request_id: Option<String>,
+    /// Whether a tool inside the session failed, and not the server.
+    #[serde(default)]
+    tool: bool,
+}
+
+/// Why the server refused.
+fn refusal(operation: &str, answer: &Answer) -> Error {
+    let reason = serde_json::from_slice::<Refusal>(&answer.body).map(|refusal| refusal.error).unwrap_or_else(|_| Reason {
+        code: FOREIGN.to_owned(),
+        message: "the answer is not a Roadstead server's".into(),
+        request_id: None,
+        tool: false,
+    });
+    if reason.tool {
+        return Error::tool(operation, reason.message, reason.request_id.unwrap_or_default());
+    }
+    Error::from_api(ApiError {
+        operation: operation.to_owned(),
+        code: reason.code,
+        message: reason.message,
+        status: answer.status,
+        request_id: reason.request_id,
+    })
+}
+
+/// Whether it was not a Roadstead server that refused, so that the call must take another way.
+pub(crate) fn is_foreign(error: &Error) -> bool {
+    error.api().is_some_and(|api| api.code == FOREIGN)
 }

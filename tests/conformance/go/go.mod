@@ -1,0 +1,3 @@
+module roadstead.dev/conformance
+
+go 1.23

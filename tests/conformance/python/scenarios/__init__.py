@@ -1,0 +1,1 @@
+"""One file per area; every file named *_.py is loaded."""

@@ -1,0 +1,20 @@
+//! The conformance suite: official SDK releases run our scenarios against a really started server. See
+//! `tests/conformance/README.md`.
+
+mod breaker;
+mod catalogue;
+mod column;
+mod proof;
+mod rule;
+mod table;
+mod toolchain;
+mod verdict;
+
+pub use breaker::Breaker;
+pub use catalogue::{Catalogue, Column, Fact, Gap, Scenario};
+pub use column::{Cell, Report, Status, run};
+pub use proof::{Proof, prove};
+pub use rule::Rule;
+pub use table::{Table, document};
+pub use toolchain::{Program, virtualenv};
+pub use verdict::{Verdict, Verdicts};

@@ -1,0 +1,85 @@
+//! Programs of columns, each with its SDK release from its registry, made once per target directory.
+
+use super::catalogue::{Column, folder};
+use crate::bins::target_dir;
+use anyhow::{Context, Result, bail, ensure};
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What starts a column's program.
+#[derive(Debug, Clone)]
+pub struct Program {
+    executable: PathBuf,
+    args: Vec<String>,
+}
+
+impl Program {
+    /// Makes it, or finds it made.
+    pub fn prepare(column: &Column) -> Result<Self> {
+        if column.sdk == "python" {
+            let script = folder().join("python/program.py");
+            let args = vec![script.display().to_string(), column.mode.clone()];
+            return Ok(Self { executable: virtualenv(&column.version, &column.with)?, args });
+        }
+        if column.sdk == "rust" {
+            return Ok(Self { executable: target_dir()?.join("release/conformance-rust"), args: Vec::new() });
+        }
+        let prepare = folder().join(&column.sdk).join("prepare.sh");
+        ensure!(prepare.exists(), "{} is missing: no program for {}", prepare.display(), column.release());
+        let (dir, _lock) = place(&column.release())?;
+        run(Command::new(prepare).arg(&column.version).arg(&dir))?;
+        Ok(Self { executable: dir.join("run"), args: vec![column.mode.clone()] })
+    }
+
+    /// The program's file, for `Server::sdk_command`.
+    pub fn executable(&self) -> &Path {
+        &self.executable
+    }
+
+    /// Its arguments.
+    pub fn args(&self) -> &[String] {
+        &self.args
+    }
+}
+
+/// The Python of a virtual environment with that release of the official SDK in it. `with`: packages that the release
+/// needs and does not declare.
+pub fn virtualenv(version: &str, with: &[String]) -> Result<PathBuf> {
+    let (dir, _lock) = place(&format!("python-{version}"))?;
+    let python = dir.join("bin/python");
+    let installed = || {
+        Command::new(&python)
+            .args(["-c", "import agentbay, importlib.metadata as m; print(m.version('wuying-agentbay-sdk'))"])
+            .output()
+            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == version)
+    };
+    if !installed() {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir))?;
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .arg(format!("wuying-agentbay-sdk=={version}"))
+            .args(with))?;
+        ensure!(installed(), "version {version} was asked for, another one was installed, or it does not load");
+    }
+    Ok(python)
+}
+
+/// `TARGET/sdk/agentbay-<release>` with a lock beside it, so that two do not fill it at once.
+fn place(release: &str) -> Result<(PathBuf, Flock<File>)> {
+    let sdks = target_dir()?.join("sdk");
+    std::fs::create_dir_all(&sdks)?;
+    let lock = sdks.join(format!("agentbay-{release}.lock"));
+    let file = File::create(&lock).with_context(|| format!("making {}", lock.display()))?;
+    let held = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("waiting for another maker")?;
+    Ok((sdks.join(format!("agentbay-{release}")), held))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
