@@ -68,21 +68,19 @@ async fn files_of_200_mb_pass_whole_both_ways_in_bounded_memory() -> Result<()> 
     assert_eq!(rpc.stdout(&direct.session, "sha256sum < /tmp/big.txt").await?.split(' ').next(), Some(hash.as_str()));
     let after_write = peak_memory(&server)?;
     // What a client sends is held once, decoded, and nothing beside it.
-    assert!(after_write - before < 280_000, "writing took {} KiB", after_write - before);
+    assert!(after_write - before < 250_000, "writing took {} KiB", after_write - before);
     drop(text);
 
     let read = direct.tool("read_file", json!({ "path": "/tmp/big.txt", "offset": 0, "length": 0 })).await?;
     assert!(!read.is_error && sum(read.text.as_bytes()) == hash, "the text changed on its way");
     let binary = direct.tool("read_file", json!({ "path": "/tmp/big.txt", "offset": 0, "length": 0, "format": "binary" })).await?;
-    assert_eq!(
-        binary.text.len(),
-        LENGTH.div_ceil(line.len()) * line.len() / 3 * 4 + 4 * usize::from(LENGTH.div_ceil(line.len()) * line.len() % 3 != 0)
-    );
-    assert_eq!(peak_memory(&server)?, after_write.max(peak_memory(&server)?.min(after_write + 40_000)), "reading is not held");
+    let length = LENGTH.div_ceil(line.len()) * line.len();
+    assert_eq!(binary.text.len(), length.div_ceil(3) * 4);
+    assert!(peak_memory(&server)? < after_write + 40_000, "reading is not held");
 
     let appended = direct.tool("write_file", json!({ "path": "/tmp/big.txt", "content": "x".repeat(5 << 20), "mode": "append" })).await?;
     assert!(!appended.is_error, "{}", appended.text);
-    let size = LENGTH.div_ceil(line.len()) * line.len() + (5 << 20);
+    let size = length + (5 << 20);
     assert_eq!(rpc.stdout(&direct.session, "stat -c %s /tmp/big.txt").await?.trim(), size.to_string());
     let refused = direct.tool("write_file", json!({ "path": "/proc/no/big", "content": "x".repeat(5 << 20) })).await?;
     assert!(refused.is_error, "{refused:?}");
@@ -105,6 +103,7 @@ assert not failed.success and "3" in failed.error_message, vars(failed)
 assert session.file_system.write_file("/tmp/v", "text & more").success
 assert session.file_system.read_file("/tmp/v").content == "text & more"
 found = bay.get(session.session_id).session
+found.list_mcp_tools()
 assert found.is_vpc and found.command.execute_command("cat /tmp/v").output == "text & more"
 plain = bay.create(agentbay.CreateSessionParams()).session
 assert not plain.is_vpc and not bay.get(plain.session_id).session.is_vpc

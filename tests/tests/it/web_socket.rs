@@ -122,6 +122,8 @@ async fn a_client_that_never_reads_costs_little_and_stalls_nobody() -> Result<()
     let before = resident(&server)?;
     let mut deaf = direct.connect().await?;
     deaf.invoke("c", PTY, "pty.create", json!({ "cols": 80, "rows": 24, "shell": "yes" })).await?;
+    // Its last read: the answer.
+    deaf.answer("c").await?;
     let mut other = direct.connect().await?;
     for round in 0..20 {
         let id = format!("l{round}");

@@ -1,16 +1,17 @@
 //! A long text out of a JSON string, decoded while it comes, kept in pieces.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::collections::VecDeque;
 
 /// Bytes in one piece.
 const PIECE: usize = 256 << 10;
 
-/// A text in pieces. Every piece but the last has [`PIECE`] bytes or a little more.
+/// A text in pieces. Every piece has at most [`PIECE`] bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Content {
     pieces: VecDeque<Bytes>,
-    open: BytesMut,
+    /// The piece that is being filled; its memory is taken once, so that none is wasted on growing.
+    open: Vec<u8>,
     length: usize,
 }
 
@@ -41,10 +42,16 @@ impl Content {
     }
 
     fn push(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
-        for part in bytes.chunks(PIECE) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.open.capacity() == 0 {
+                self.open.reserve_exact(PIECE);
+            }
+            let (part, more) = rest.split_at(rest.len().min(PIECE - self.open.len()));
             self.open.extend_from_slice(part);
             self.length += part.len();
-            if self.open.len() >= PIECE {
+            rest = more;
+            if self.open.len() == PIECE {
                 self.seal()?;
             }
         }
@@ -59,8 +66,13 @@ impl Content {
             Err(_) => return Err(NO_UTF8),
         };
         if whole > 0 {
-            let tail = self.open.split_off(whole);
-            self.pieces.push_back(std::mem::replace(&mut self.open, tail).freeze());
+            let mut next = Vec::new();
+            if whole < self.open.len() {
+                next.reserve_exact(PIECE);
+                next.extend_from_slice(&self.open[whole..]);
+            }
+            self.open.truncate(whole);
+            self.pieces.push_back(std::mem::replace(&mut self.open, next).into());
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::Message;
 type Client = WebSocketStream<DuplexStream>;
 
 async fn connect(world: &World, room: usize) -> (Client, tokio::task::JoinHandle<()>) {
-    let (cx, id, _) = world.session().await;
+    let (cx, id, _) = world.token_session().await;
     let end = world.app.control.session_end(&cx, &id).unwrap();
     let (ours, theirs) = tokio::io::duplex(room);
     let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
