@@ -35,8 +35,10 @@ fn a_commands_output_is_shown_as_it_comes_and_its_input_is_ours() -> Result<()> 
 fn a_shell_is_a_real_terminal() -> Result<()> {
     let (server, id) = session()?;
     let mut terminal = Terminal::open(&server, &["session", "shell", &id])?;
+    let cooked = terminal.settings();
     terminal.types("stty size; echo ready-$((1+1))\n")?;
     let shown = terminal.shows("ready-2")?;
+    assert_ne!(terminal.settings(), cooked, "keys do not go inside as they are");
     assert!(shown.contains("33 101"), "{shown:?}");
     terminal.pty.resize(PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 })?;
     // The new size travels beside the keys: ask until it is there.
@@ -48,7 +50,14 @@ fn a_shell_is_a_real_terminal() -> Result<()> {
     terminal.types("echo alive-$((1+1))\n")?;
     terminal.shows("alive-2")?;
     terminal.types("exit 7\n")?;
-    assert_eq!(terminal.end()?, 7);
+    assert_eq!((terminal.end()?, terminal.settings()), (7, cooked.clone()), "the terminal is left as it was");
+
+    let mut left = Terminal::open(&server, &["session", "shell", &id])?;
+    left.types("echo here-$((1+1))\n")?;
+    left.shows("here-2")?;
+    let pid = i32::try_from(left.child.process_id().context("it has ended")?)?;
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM)?;
+    assert_eq!((left.end()?, left.settings()), (128 + 15, cooked), "a signal leaves the terminal as it was, too");
 
     let mut command = Terminal::open(&server, &["session", "shell", &id, "--user", "root", "--", "sh", "-c", "tty; id -u; exit 3"])?;
     let shown = command.shows("\n0")?;
@@ -56,6 +65,22 @@ fn a_shell_is_a_real_terminal() -> Result<()> {
     assert_eq!(command.end()?, 3);
     let left = server.cli_ok(&["session", "exec", &id, "-n", "--", "ls -A /tmp | grep roadstead | wc -l"])?;
     assert_eq!(left, "0\n");
+    Ok(())
+}
+
+#[test]
+fn a_terminal_outlives_a_crash_of_its_server() -> Result<()> {
+    // A server that comes back must be where it was.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let mut server = tests::ServerBuilder::default().serve_arg("--listen").serve_arg(format!("127.0.0.1:{port}")).start()?;
+    let id = server.cli_ok(&["session", "create"])?.trim().to_owned();
+    let mut terminal = Terminal::open(&server, &["session", "shell", &id])?;
+    terminal.types("x=41; echo up-$x\n")?;
+    terminal.shows("up-41")?;
+    server.crash_and_restart()?;
+    terminal.types("echo back-$((x+1)); exit 4\n")?;
+    terminal.shows("back-42")?;
+    assert_eq!(terminal.end()?, 4);
     Ok(())
 }
 
@@ -144,14 +169,9 @@ fn java_trusts_the_server_by_what_env_says() -> Result<()> {
     let plain = Command::new("java").env_remove("JAVA_TOOL_OPTIONS").args([program, &url]).output()?;
     assert!(String::from_utf8_lossy(&plain.stderr).contains("PKIX"), "without it Java must not trust: {plain:?}");
 
-    let roots = server.cli_ok(&[
-        "env",
-        "--",
-        "sh",
-        "-c",
-        "keytool -list -storepass changeit -keystore \"$0\" 2>/dev/null | grep -c trustedCertEntry",
-        { &server.fact("trust_store")? },
-    ])?;
+    let (store, list) =
+        (server.fact("trust_store")?, "keytool -list -storepass changeit -keystore \"$0\" 2>/dev/null | grep -c trustedCertEntry");
+    let roots = server.cli_ok(&["env", "--", "sh", "-c", list, &store])?;
     ensure!(roots.trim().parse::<u32>()? > 1, "the system's roots are missing: {roots}");
     let twice = server
         .command(&Bins::find()?.roadstead)
@@ -215,6 +235,11 @@ impl Terminal {
             }
         });
         Ok(Self { pty: pair.master, child, keys, shown })
+    }
+
+    /// How the terminal treats keys.
+    fn settings(&self) -> String {
+        format!("{:?}", self.pty.get_termios())
     }
 
     fn types(&mut self, text: &str) -> Result<()> {

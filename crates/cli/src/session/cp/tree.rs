@@ -77,7 +77,10 @@ pub(super) async fn up(native: &Native, from: &Path, to: &Inside, mut progress: 
         sent = sending => sent?,
         ended = &mut ending => return Err(inside("writing", to, ended?.complaint())),
     };
-    check(ending.await?, "writing", to)?;
+    let ended = ending.await?;
+    if ended.exit_code != 0 {
+        return Err(inside("writing", to, ended.complaint()));
+    }
     for path in left_out {
         output::remark(format!("{} is neither file, directory nor symbolic link and was left out", path.display()));
     }
@@ -97,7 +100,11 @@ pub(super) async fn down(native: &Native, from: &Inside, to: &Path, mut progress
     match unpacked {
         Err(failure) if ended.ours_closed => return Err(failure),
         unpacked => {
-            check(ended, "reading", from)?;
+            match ended.exit_code {
+                0 if ended.complaint.is_empty() => {}
+                0 | CHANGED => output::remark(format!("reading {from}: {}", ended.complaint())),
+                _ => return Err(inside("reading", from, ended.complaint())),
+            }
             let left_out = unpacked?;
             target.finish()?;
             for path in left_out {
@@ -151,15 +158,4 @@ async fn end(command: &mut CommandStream, mut into: Option<(DuplexStream, &mut P
         }
     }
     Err(Failure::new("the server said nothing of the command's end"))
-}
-
-fn check(ended: Ended, doing: &str, place: &Inside) -> Result<(), Failure> {
-    match ended.exit_code {
-        0 if ended.complaint.is_empty() => Ok(()),
-        0 | CHANGED => {
-            output::remark(format!("{doing} {place}: {}", ended.complaint()));
-            Ok(())
-        }
-        _ => Err(inside(doing, place, ended.complaint())),
-    }
 }
