@@ -213,7 +213,8 @@ async fn dies(kernel: &mut Option<Kernel>) {
 }
 
 fn ended(ran: Ran, limit: Duration, lost_before: bool) -> Result<Ended, ToolError> {
-    let fate = if ran.alive { "was interrupted; the kernel's state is kept" } else { "did not stop; the kernel was killed and its state is lost" };
+    let fate =
+        if ran.alive { "was interrupted; the kernel's state is kept" } else { "did not stop; the kernel was killed and its state is lost" };
     let error = match ran.stopped {
         Some(Stopped::Cancelled) => return Err(cancelled(&format!("the code was cancelled and {fate}"))),
         Some(Stopped::TimedOut) => Some(CodeError {

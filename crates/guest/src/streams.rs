@@ -18,10 +18,6 @@ pub(crate) async fn serve(stream: UnixStream, open: StreamOpen, tools: Arc<Tools
     match open {
         StreamOpen::Mcp { .. } | StreamOpen::Tunnel { .. } => unreachable!("served elsewhere"),
         StreamOpen::Code(open) => code::serve(packets, open, &tools.kernels).await,
-        StreamOpen::Exec(_)
-        | StreamOpen::Pty(_)
-        | StreamOpen::ReadFile(_)
-        | StreamOpen::WriteFile(_)
-        | StreamOpen::Watch(_) => {}
+        StreamOpen::Exec(_) | StreamOpen::Pty(_) | StreamOpen::ReadFile(_) | StreamOpen::WriteFile(_) | StreamOpen::Watch(_) => {}
     }
 }

@@ -29,10 +29,7 @@ mod tests {
         let variables = BTreeMap::from([("A".into(), "x\"\n\\é".into()), ("__proto__".into(), String::new())]);
         let check = |language, expected: &str| assert_eq!(code(language, &variables).unwrap(), expected);
         check(Language::Python, r#"__import__('os').environ.update({"A":"x\"\n\\é","__proto__":""})"#);
-        check(
-            Language::Javascript,
-            r#"void Object.assign(process.env, JSON.parse("{\"A\":\"x\\\"\\n\\\\é\",\"__proto__\":\"\"}"))"#,
-        );
+        check(Language::Javascript, r#"void Object.assign(process.env, JSON.parse("{\"A\":\"x\\\"\\n\\\\é\",\"__proto__\":\"\"}"))"#);
         check(Language::R, r#"invisible(base::Sys.setenv("A"="x\"\n\\é", "__proto__"=""))"#);
         assert_eq!(code(Language::Java, &variables), None);
     }

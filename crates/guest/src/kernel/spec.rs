@@ -102,7 +102,11 @@ mod tests {
         };
         write(&directories[1], "python", r#"{"argv": ["/usr/bin/python3"]}"#);
         assert_eq!(Spec::read_in(&directories, Language::Python).unwrap().interrupt_mode, InterruptMode::Signal);
-        write(&directories[0], "python", r#"{"argv": ["/p", "-f={connection_file}"], "interrupt_mode": "message", "env": {"A": "b"}, "x": 1}"#);
+        write(
+            &directories[0],
+            "python",
+            r#"{"argv": ["/p", "-f={connection_file}"], "interrupt_mode": "message", "env": {"A": "b"}, "x": 1}"#,
+        );
         let spec = Spec::read_in(&directories, Language::Python).unwrap();
         assert_eq!((spec.interrupt_mode, spec.env["A"].as_str()), (InterruptMode::Message, "b"));
         assert_eq!(spec.arguments(Path::new("/run/x.json")), ["/p", "-f=/run/x.json"]);
