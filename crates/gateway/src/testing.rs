@@ -10,7 +10,7 @@ use http::Response;
 use http_body_util::BodyExt;
 use protocol::{CallMeta, StreamOpen, ToolOutcome};
 use runtime::sim::SimRuntime;
-use runtime::{ByteStream, Runtime, RuntimeError, SandboxFacts, SandboxSpec};
+use runtime::{ByteStream, Runtime, RuntimeError, SandboxFacts, SandboxSpec, SandboxUsage};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -99,6 +99,10 @@ impl Runtime for Scripted {
             Some(stream) => Ok(stream),
             None => self.sim.open_stream(id, open).await,
         }
+    }
+
+    async fn usage(&self, id: &SandboxId) -> Result<SandboxUsage, RuntimeError> {
+        self.sim.usage(id).await
     }
 
     async fn shutdown(&self) -> Result<(), RuntimeError> {

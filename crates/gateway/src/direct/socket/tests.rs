@@ -42,7 +42,7 @@ async fn next(client: &mut Client) -> Value {
 
 fn scripted(open: &StreamOpen) -> Option<ByteStream> {
     let message = |event: &CodeEvent| Packet::message(event).unwrap();
-    let ended = |timed_out| CodeEvent::Ended { execution_count: 3, execution_time_s: 0.5, timed_out, state_lost: false };
+    let ended = |timed_out| CodeEvent::Ended { execution_count: 3, execution_time_s: 0.5, timed_out, state_lost: false, cut_bytes: 0 };
     Some(match open {
         StreamOpen::Code(open) => saying(match open.args.code.as_str() {
             "fine" => vec![
