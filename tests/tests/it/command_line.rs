@@ -50,19 +50,19 @@ fn a_shell_is_a_real_terminal() -> Result<()> {
     terminal.types("echo alive-$((1+1))\n")?;
     terminal.shows("alive-2")?;
     terminal.types("exit 7\n")?;
-    assert_eq!((terminal.end()?, terminal.settings()), (7, cooked.clone()), "the terminal is left as it was");
+    assert_eq!((terminal.end().context("after exit")?, terminal.settings()), (7, cooked.clone()), "the terminal is left as it was");
 
     let mut left = Terminal::open(&server, &["session", "shell", &id])?;
     left.types("echo here-$((1+1))\n")?;
     left.shows("here-2")?;
     let pid = i32::try_from(left.child.process_id().context("it has ended")?)?;
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM)?;
-    assert_eq!((left.end()?, left.settings()), (128 + 15, cooked), "a signal leaves the terminal as it was, too");
+    assert_eq!((left.end().context("after a signal")?, left.settings()), (128 + 15, cooked), "a signal leaves the terminal as it was, too");
 
     let mut command = Terminal::open(&server, &["session", "shell", &id, "--user", "root", "--", "sh", "-c", "tty; id -u; exit 3"])?;
     let shown = command.shows("\n0")?;
     assert!(shown.contains("/dev/pts/"), "{shown:?}");
-    assert_eq!(command.end()?, 3);
+    assert_eq!(command.end().context("after its program ended")?, 3);
     let left = server.cli_ok(&["session", "exec", &id, "-n", "--", "ls -A /tmp | grep roadstead | wc -l"])?;
     assert_eq!(left, "0\n");
     Ok(())

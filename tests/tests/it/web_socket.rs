@@ -40,7 +40,7 @@ async fn terminals_outlive_their_connection_and_keep_every_byte() -> Result<()> 
     until(&mut socket, &id, b"still42here").await?;
 
     type_in(&mut socket, &id, "exit 7\n").await?;
-    assert_eq!(event(&mut socket, "pty.exit").await?["exitCode"], 7);
+    assert_eq!(event(&mut socket, "pty.exit").await.context("after exit")?["exitCode"], 7);
     for (method, params) in
         [("pty.connect", json!({ "ptySessionId": "none" })), ("pty.create", json!({ "cols": 0, "rows": 1 })), ("pty.kill", json!({}))]
     {
