@@ -1,6 +1,6 @@
 """A session is released; a tool call with auto_gen_session goes on under its id."""
 
-from agentbay import AgentBay, CreateSessionParams
+from agentbay import AgentBay, CreateSessionParams, Session
 
 bay = AgentBay()
 session = bay.create(CreateSessionParams(image_id="linux_latest")).session
@@ -8,6 +8,8 @@ assert session.call_mcp_tool("shell", {"command": "echo one > /tmp/mark"}, auto_
 assert bay.list().total_count == 1, "a live session is used"
 assert session.delete().success
 
+# Attached by its id: a session that knows a direct route takes it, and nothing of the parameter goes over that.
+session = Session(bay, session.session_id)
 without = session.call_mcp_tool("shell", {"command": "true"})
 assert not without.success and "NotFound" in without.error_message, without.error_message
 again = session.call_mcp_tool("shell", {"command": "cat /tmp/mark; echo two > /tmp/mark"}, auto_gen_session=True)

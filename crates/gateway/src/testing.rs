@@ -118,6 +118,20 @@ pub(crate) struct World {
     pub(crate) key: String,
 }
 
+/// An image with commands and files, and what else it can do.
+fn image(id: &str, more: &[Capability]) -> ImageManifest {
+    ImageManifest {
+        id: id.parse().unwrap(),
+        os: "linux".into(),
+        arch: "x86_64".into(),
+        description: "for tests".into(),
+        capabilities: [&[Capability::Shell, Capability::Filesystem], more].concat(),
+        layers: Vec::new(),
+        nested_user_namespaces: false,
+        built_at: None,
+    }
+}
+
 impl World {
     pub(crate) async fn new() -> Self {
         Self::with(Timeouts::default(), |_| None).await
@@ -125,16 +139,7 @@ impl World {
 
     /// One with other time limits, whose sandboxes answer streams as `script` says.
     pub(crate) async fn with(timeouts: Timeouts, script: Script) -> Self {
-        let runtime = Arc::new(SimRuntime::new(vec![ImageManifest {
-            id: "linux_latest".parse().unwrap(),
-            os: "linux".into(),
-            arch: "x86_64".into(),
-            description: "for tests".into(),
-            capabilities: vec![Capability::Shell, Capability::Filesystem, Capability::Code],
-            layers: Vec::new(),
-            nested_user_namespaces: false,
-            built_at: None,
-        }]));
+        let runtime = Arc::new(SimRuntime::new(vec![image("linux_latest", &[]), image("code_latest", &[Capability::Code])]));
         let parts = Parts {
             store: Arc::new(SqliteStore::open_in_memory().await.unwrap()),
             runtime: Arc::new(Scripted { sim: runtime.clone(), script }),

@@ -22,7 +22,12 @@ impl World {
         let identity = self.app.control.authenticate(&self.key).await.unwrap();
         let cx = OpContext { identity, request: "req-1".parse().unwrap() };
         let client = types::ClientInfo { dialect: "native".into(), ..Default::default() };
-        let view = self.app.control.create_session(&cx, CreateSession { client, ..Default::default() }).await.unwrap();
+        let view = self
+            .app
+            .control
+            .create_session(&cx, CreateSession { image: Some("code_latest".into()), client, ..Default::default() })
+            .await
+            .unwrap();
         let token = token(&self.app, &cx, &view.id);
         (cx, view.id, token)
     }

@@ -79,7 +79,10 @@ async fn a_foreign_mcp_client_is_served() {
     let stream = host.runtime.open_stream(&"sb-test".parse().unwrap(), &StreamOpen::Mcp { generation: GENERATION }).await.unwrap();
     let client = serve_client((), tokio::io::split(stream)).await.unwrap();
     let tools = client.list_all_tools().await.unwrap();
-    assert_eq!(tools.len(), protocol::tools::available(&[types::Capability::Shell, types::Capability::Filesystem]).count());
+    assert_eq!(
+        tools.len(),
+        protocol::tools::available(&[types::Capability::Shell, types::Capability::Filesystem, types::Capability::Code]).count()
+    );
     assert!(tools[0].input_schema.contains_key("properties"));
     let call =
         |command: &str| CallToolRequestParams::new("shell").with_arguments(json!({ "command": command }).as_object().unwrap().clone());

@@ -50,6 +50,10 @@ where
         () = session_end.cancelled() => End::tell(CloseCode::Away, "the session has ended"),
         () = peer.app.draining.cancelled() => End::tell(CloseCode::Restart, "the server is stopping; connect again when it is back"),
     };
+    if end.code.is_none() {
+        // What the client said before it went still counts, also when its going was noticed by our own words first.
+        let _ = tokio::time::timeout(CLOSING, listen(&peer, &mut stream, &heard, &mut running)).await;
+    }
     // Before the good-bye, so that nothing is said after it.
     running.shutdown().await;
     if let Some(code) = end.code {

@@ -18,7 +18,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use types::SandboxUser;
 
 /// What is typed into one terminal and waits, in packets.
@@ -28,12 +30,22 @@ const TYPED_PIECE: usize = 16 << 10;
 /// The server's name in every message about terminals.
 const SOURCE: &str = tools::PTY_GROUP;
 
+/// How long a session may take to accept what was typed by a client that has gone since.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// The terminals that a connection looks at, by their ids.
 #[derive(Debug, Default)]
-pub(super) struct Terminals(Mutex<HashMap<String, mpsc::Sender<Packet>>>);
+pub(super) struct Terminals(Mutex<HashMap<String, Typist>>);
+
+/// A client's hands on one terminal. Dropped with the connection, or when another of its requests takes over.
+#[derive(Debug)]
+struct Typist {
+    packets: mpsc::Sender<Packet>,
+    _gone: DropGuard,
+}
 
 impl Terminals {
-    fn all(&self) -> MutexGuard<'_, HashMap<String, mpsc::Sender<Packet>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Typist>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -100,7 +112,7 @@ pub(super) async fn say(peer: &Peer, call: &Invocation) -> Result<(), Gone> {
     };
     let said = said(call).and_then(|packets| {
         let unknown = || format!("this connection does not look at a terminal {id:?}; send pty.connect first");
-        let terminal = peer.terminals.all().get(&id).cloned().ok_or_else(unknown)?;
+        let terminal = peer.terminals.all().get(&id).map(|typist| typist.packets.clone()).ok_or_else(unknown)?;
         let full = || "the program does not read what is typed; some of it is lost".to_owned();
         packets.into_iter().try_for_each(|packet| terminal.try_send(packet).map_err(|_| full()))
     });
@@ -147,7 +159,9 @@ async fn look(peer: &Peer, call: &Invocation, target: PtyTarget) -> Result<(), G
         Err(message) => return peer.answer(call, Err(message)).await,
     };
     let (typed, typing) = mpsc::channel(TYPED_AHEAD);
-    let first = peer.terminals.all().insert(id.clone(), typed).is_none();
+    let gone = CancellationToken::new();
+    let typist = Typist { packets: typed, _gone: gone.clone().drop_guard() };
+    let first = peer.terminals.all().insert(id.clone(), typist).is_none();
     peer.answer(call, Ok(json!({ "ptySessionId": id }))).await?;
     if !first {
         // Two asked at once: the later one has taken over, the earlier one ends as its typing does.
@@ -155,9 +169,11 @@ async fn look(peer: &Peer, call: &Invocation, target: PtyTarget) -> Result<(), G
     }
     tokio::time::sleep(peer.app.timeouts.socket_settle).await;
     let (sink, stream) = packets.split();
+    // A task of its own: what a client typed before it went still counts.
+    peer.app.work.spawn(type_in(sink, typing, gone.clone()));
     let ended = tokio::select! {
         ended = show(peer, &id, stream) => ended,
-        () = type_in(sink, typing) => return Ok(()),
+        () = gone.cancelled() => return Ok(()),
     };
     peer.terminals.all().remove(&id);
     ended
@@ -175,13 +191,19 @@ async fn open(peer: &Peer, target: PtyTarget) -> Result<(String, PacketStream), 
     }
 }
 
-/// Passes on what is typed; ends when another connection's part of this socket has taken over.
-async fn type_in(mut sink: SplitSink<PacketStream, Packet>, mut typing: mpsc::Receiver<Packet>) {
-    while let Some(packet) = typing.recv().await {
-        if sink.send(packet).await.is_err() {
+/// Passes on what is typed, until the client has gone and all of it is passed on, or the terminal takes no more.
+async fn type_in(mut sink: SplitSink<PacketStream, Packet>, mut typing: mpsc::Receiver<Packet>, gone: CancellationToken) {
+    let passing = async {
+        while let Some(packet) = typing.recv().await {
             // What it shows says how it ended.
-            return std::future::pending().await;
+            if sink.send(packet).await.is_err() {
+                return;
+            }
         }
+    };
+    tokio::select! {
+        () = passing => {}
+        () = async { gone.cancelled().await; tokio::time::sleep(LAST_WORDS).await } => {}
     }
 }
 
