@@ -17,7 +17,7 @@ func init() {
 	scenarios["pty-list-connect"] = ptyListConnect
 	scenarios["pty-resize"] = ptyResize
 	scenarios["pty-kill"] = ptyKill
-	scenarios["refuse-screen"] = refuse(func(s *agentbay.Session) string { return s.Computer.Screenshot().ErrorMessage })
+	scenarios["refuse-screen"] = refuse(func(s *agentbay.Session) string { return s.Computer.BetaTakeScreenshot().ErrorMessage })
 	scenarios["refuse-mouse"] = refuse(func(s *agentbay.Session) string {
 		return s.Computer.ClickMouse(1, 1, computer.MouseButtonLeft).ErrorMessage
 	})

@@ -38,10 +38,10 @@ fn item(result: CodeResult) -> String {
     Value::Object(item).to_string()
 }
 
-/// What a person at a prompt would see: the output, then the value of the last expression.
+/// What a person at a prompt would see: the output, then what was shown, the value of the last expression among it.
 fn plain(result: RunCodeResult, error: String) -> ToolText {
     let mut text = result.stdout.concat();
-    for shown in result.results.iter().filter(|item| item.is_main) {
+    for shown in &result.results {
         if let Some(value) = shown.data.get("text/plain").and_then(Value::as_str) {
             push_line(&mut text, value);
         }
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn old_sdks_get_what_a_prompt_would_show() {
-        assert_eq!(text(Form::Plain, rich()), ToolText { text: "one\ntwo\n42".into(), is_error: false });
+        assert_eq!(text(Form::Plain, rich()), ToolText { text: "one\ntwo\n<Figure>\n42".into(), is_error: false });
     }
 
     #[test]

@@ -61,7 +61,7 @@ final class More {
                 must(text.equals("from inside\n"), "the page", text);
             }
         } finally {
-            Plain.sh(session.getSessionId(), "pkill -f 'http.server 30121'; echo ended");
+            Plain.sh(session.getSessionId(), "pkill -f '[h]ttp.server 30121'; echo ended");
         }
     }
 
