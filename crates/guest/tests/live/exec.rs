@@ -72,6 +72,8 @@ async fn standard_input_signals_and_their_order() {
     let script = "trap 'echo got; exit 3' USR1; sleep 73001 & echo ready; wait";
     let mut exec = Packets::exec(&host, script, json!({ "stdin": true })).await;
     exec.until("ready").await;
+    // Between its fork and its exec it would still have the shell's handler.
+    eventually("what it starts runs", || sleeps("73001")).await;
     exec.data(vec![b'x'; 1 << 20]).await;
     exec.say(json!({ "kind": "signal", "signal": 0 })).await;
     exec.say(json!({ "kind": "signal", "signal": 10 })).await;
