@@ -44,9 +44,9 @@ fn a_shell_is_a_real_terminal() -> Result<()> {
     // The new size travels beside the keys: ask until it is there.
     terminal.types("until stty size | grep '40 120'; do sleep 0.05; done; echo sized-$((1+1))\n")?;
     terminal.shows("sized-2")?;
-    // Interrupted before `sleep` or in it, the shell gives the whole line up.
-    terminal.types("echo sleeping-$((1+1)); sleep 4321\n")?;
-    terminal.shows("sleeping-2")?;
+    terminal.types("sleep 4321\n")?;
+    // Before it runs, the terminal is still the shell's, which an interrupt would not end.
+    server.cli_ok(&["session", "exec", &id, "-n", "--", "until pgrep -f '^sleep 432[1]'; do sleep 0.02; done"])?;
     terminal.types("\x03")?;
     terminal.types("echo alive-$((1+1))\n")?;
     terminal.shows("alive-2")?;
