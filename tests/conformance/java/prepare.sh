@@ -4,13 +4,6 @@ set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 version=$1 dir=$2
 
-# JDK and Maven from the PATH, else from Debian.
-if ! command -v javac >/dev/null || ! command -v mvn >/dev/null; then
-  as_root=()
-  ((EUID == 0)) || as_root=(sudo)
-  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -q --no-install-recommends default-jdk-headless maven
-fi
-
 mkdir -p "$dir"
 stamp=$(cat "$here"/src/conformance/*.java "$here/prepare.sh" | sha256sum)
 [[ -x $dir/run && $(cat "$dir/stamp" 2>/dev/null) == "$stamp" ]] && exit
