@@ -59,8 +59,12 @@ pub(crate) fn serves(path: &str) -> bool {
 impl Dialect for Direct {
     const NAME: &'static str = "direct";
 
-    fn manner(_: &Request<Body>) -> Manner {
-        Manner::ToItsEnd
+    fn manner(request: &Request<Body>) -> Manner {
+        match request.uri().path() {
+            // The call goes on in the guest; nobody is left to hear of it.
+            CALL | VPC_CALL => Manner::WithClient,
+            _ => Manner::ToItsEnd,
+        }
     }
 
     async fn serve(app: Arc<App>, trail: Arc<Trail>, request: Request<Body>) -> Response<Body> {

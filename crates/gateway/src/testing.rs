@@ -45,6 +45,7 @@ impl Entropy for Counter {
 #[derive(Debug)]
 pub(crate) struct Canned {
     gate: Semaphore,
+    begun: watch::Sender<usize>,
     ended: watch::Sender<usize>,
 }
 
@@ -52,6 +53,11 @@ impl Canned {
     /// Lets one command `wait` end.
     pub(crate) fn release(&self) {
         self.gate.add_permits(1);
+    }
+
+    /// Waits until so many commands `wait` have begun.
+    pub(crate) async fn begun(&self, count: usize) {
+        self.begun.subscribe().wait_for(|begun| *begun == count).await.unwrap();
     }
 
     /// How many commands have ended.
@@ -81,6 +87,7 @@ impl ToolGuest for CannedGuest {
             tokio::time::sleep(std::time::Duration::from_millis(ms.parse().unwrap())).await;
         }
         if command == "wait" {
+            self.0.begun.send_modify(|begun| *begun += 1);
             self.0.gate.acquire().await.unwrap().forget();
         }
         self.0.ended.send_modify(|ended| *ended += 1);
@@ -179,7 +186,7 @@ impl World {
     /// One with other limits too.
     pub(crate) async fn limited(limits: Limits, timeouts: Timeouts, script: Script) -> Self {
         let runtime = Arc::new(SimRuntime::new(vec![image("linux_latest", &[]), image("code_latest", &[Capability::Code])]));
-        let guest = Arc::new(Canned { gate: Semaphore::new(0), ended: watch::Sender::new(0) });
+        let guest = Arc::new(Canned { gate: Semaphore::new(0), begun: watch::Sender::new(0), ended: watch::Sender::new(0) });
         let parts = Parts {
             store: Arc::new(SqliteStore::open_in_memory().await.unwrap()),
             runtime: Arc::new(Scripted { sim: runtime.clone(), script }),

@@ -55,7 +55,12 @@ pub(super) async fn post(app: &Arc<App>, trail: &Arc<Trail>, request: Request<Bo
         Err(fault) => return Ok(failed(trail, &fault).into_response(trail.request())),
     };
     let told = match long(&mut call) {
-        Some((content, room)) => file::write(app, &holder, &call, content, room).await,
+        Some((content, room)) => {
+            let app = app.clone();
+            // A task of its own: what has come in whole is written whole, whether its client stays or not.
+            let writing = app.work.clone().spawn(async move { file::write(&app, &holder, &call, content, room).await });
+            writing.await.unwrap_or_else(|error| failed(trail, &Fault::internal("writing a file", error)))
+        }
         None if file::is_whole_read(&call) => match file::read(app, trail, holder, &call).await {
             Ok(response) => return Ok(response),
             Err(told) => *told,

@@ -175,18 +175,17 @@ async fn a_connection_that_is_cut_frees_the_place_of_its_call() {
     let cx = control::OpContext { identity, request: "req-1".parse().unwrap() };
     let id = world.app.control.create_session(&cx, control::CreateSession::default()).await.unwrap().id;
 
-    for (ended, (path, content_type, body)) in waiting_calls(&world.key, id.as_str()).into_iter().enumerate() {
+    for (ended, (path, body)) in waiting_calls(&world, &cx, &id).into_iter().enumerate() {
         let mut client = TcpStream::connect(http).await.unwrap();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             world.key,
             body.len()
         );
         tokio::io::AsyncWriteExt::write_all(&mut client, format!("{head}{body}").as_bytes()).await.unwrap();
         let health = async || exchange(TcpStream::connect(http).await.unwrap(), request("GET", "/v1/health", "")).await.0;
-        while health().await == 200 {
-            tokio::task::yield_now().await;
-        }
+        world.guest.begun(ended + 1).await;
+        assert_eq!(health().await, 429, "{path}: the one place is taken");
         drop(client);
         while health().await != 200 {
             tokio::task::yield_now().await;
@@ -197,19 +196,23 @@ async fn a_connection_that_is_cut_frees_the_place_of_its_call() {
     }
 }
 
-/// Calls of the command `wait`, each dialect's: path, type of the body, body.
-fn waiting_calls(key: &str, id: &str) -> Vec<(&'static str, &'static str, String)> {
-    let args = r#"{"command":"wait"}"#;
-    let bearer = format!("Bearer {key}");
-    let pairs = [("Authorization", bearer.as_str()), ("SessionId", id), ("Name", "shell"), ("Args", args)];
-    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-    let json = serde_json::json!({ "sessionId": id, "name": "shell", "args": args }).to_string();
-    let mut calls = Vec::new();
+/// Calls of the command `wait` on every way into a session: path and body.
+fn waiting_calls(world: &testing::World, cx: &control::OpContext, id: &types::SessionId) -> Vec<(String, String)> {
+    let args = serde_json::json!({ "command": "wait" });
+    let text = args.to_string();
+    let token = crate::direct::token(&world.app, cx, id);
+    let mut calls = vec![
+        (format!("/v1/sessions/{id}/tools/shell"), text.clone()),
+        (format!("/v1/sessions/{id}/exec"), text.clone()),
+        ("/direct/callTool".to_owned(), serde_json::json!({ "tool": "shell", "args": args, "token": token }).to_string()),
+    ];
     if cfg!(feature = "agentbay") {
-        calls.push(("/?Action=CallMcpTool", "application/x-www-form-urlencoded", form));
+        let pairs = [("SessionId", id.as_str()), ("Name", "shell"), ("Args", &text)];
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        calls.push(("/?Action=CallMcpTool".to_owned(), form));
     }
     if cfg!(feature = "agb") {
-        calls.push(("/mcp", "application/json", json));
+        calls.push(("/mcp".to_owned(), serde_json::json!({ "sessionId": id, "name": "shell", "args": text }).to_string()));
     }
     calls
 }

@@ -172,6 +172,7 @@ async fn a_client_that_left_gives_its_place_and_its_tenants_share_back_while_the
     let (status, body) = world.agb_ask("POST", "/mcp/getSession", json!({ "sessionId": id }).to_string()).await;
     assert_eq!((status, &body["code"]), (429, &json!("Throttling")), "the one place is taken");
 
+    world.guest.begun(1).await;
     drop(response);
     world.app.work.close();
     world.app.work.wait().await;
