@@ -17,6 +17,7 @@ umask 022
   read -ra images <<<"${ROADSTEAD_IMAGES:-linux_latest code_latest}"
   server_user=roadstead # who the server runs as when root starts it
 
+  dialects=(agentbay agb) # the vendors' dialects: cargo features, of which one alone must do
   helpers=(roadstead-starter roadstead-egress roadstead-guest)
   build_packages=(gcc libc6-dev)
   image_packages=(mmdebstrap erofs-utils debian-archive-keyring)

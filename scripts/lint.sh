@@ -18,3 +18,8 @@ headline "Shell scripts"
 shellcheck --external-sources scripts/*.sh images/build images/*/finish .ci/run || die "shellcheck has something to say."
 headline "Lints"
 cargo clippy --locked --release --target-dir "$target_dir" --workspace --all-targets -- --deny warnings || die "clippy has something to say."
+for dialect in "${dialects[@]}"; do
+  headline "Lints with the dialect $dialect alone"
+  cargo clippy --locked --release --target-dir "$target_dir" --workspace --all-targets --no-default-features --features "roadstead/$dialect" \
+    -- --deny warnings || die "clippy has something to say, with the dialect $dialect alone."
+done

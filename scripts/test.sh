@@ -28,4 +28,13 @@ fi
 cargo test --locked --release --target-dir "$target_dir" --workspace --no-fail-fast "$@" ||
   die "Tests failed." "The names of the failed ones are above; one alone: make test ARGS=NAME"
 
+# With all packages, so that what they depend on is built once and not anew for fewer features; of the tests those of the
+# front door, which no other package names so.
+for dialect in "${dialects[@]}"; do
+  [ $# -eq 0 ] || break
+  headline "Tests of the front door with the dialect $dialect alone"
+  cargo test --locked --release --target-dir "$target_dir" --workspace --lib --no-default-features --features "roadstead/$dialect" --no-fail-fast \
+    -- dialect:: direct:: front:: listener:: tool:: || die "Tests failed with the dialect $dialect alone."
+done
+
 say "${green}✓ all tests passed${plain} ($((SECONDS - started)) s)"

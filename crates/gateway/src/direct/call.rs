@@ -6,9 +6,10 @@ use super::file;
 use super::refusal::Refusal;
 use super::token::{self, Holder};
 use crate::app::App;
+use crate::dialect;
 use crate::limits::{self, BodyError};
 use crate::request::Trail;
-use crate::tool::{self, Route};
+use crate::tool::{self, Patience};
 use axum::body::Body;
 use http::{Request, Response};
 use serde_json::{Map, Value};
@@ -54,7 +55,12 @@ pub(super) async fn post(app: &Arc<App>, trail: &Arc<Trail>, request: Request<Bo
         Err(fault) => return Ok(failed(trail, &fault).into_response(trail.request())),
     };
     let told = match long(&mut call) {
-        Some((content, room)) => file::write(app, &holder, &call, content, room).await,
+        Some((content, room)) => {
+            let app = app.clone();
+            // A task of its own: what has come in whole is written whole, whether its client stays or not.
+            let writing = app.work.clone().spawn(async move { file::write(&app, &holder, &call, content, room).await });
+            writing.await.unwrap_or_else(|error| failed(trail, &Fault::internal("writing a file", error)))
+        }
         None if file::is_whole_read(&call) => match file::read(app, trail, holder, &call).await {
             Ok(response) => return Ok(response),
             Err(told) => *told,
@@ -67,8 +73,8 @@ pub(super) async fn post(app: &Arc<App>, trail: &Arc<Trail>, request: Request<Bo
 
 /// Calls a tool; what fails is told as its result.
 pub(super) async fn run(app: &App, trail: &Trail, holder: &Holder, client: &ClientInfo, call: (&str, Map<String, Value>)) -> Told {
-    let form = crate::dialect::agentbay::form(client);
-    match tool::call(app, trail, &holder.cx, &holder.session, call, form, Route::Direct).await {
+    let form = dialect::form(client);
+    match tool::call(app, trail, &holder.cx, &holder.session, call, form, Patience::Long).await {
         Ok(text) => Told::result(text),
         Err(fault) => failed(trail, &fault),
     }
