@@ -232,6 +232,9 @@ pub struct Key {
 pub struct Image {
     /// Its name.
     pub id: String,
+    /// Further names that a session can be asked for by.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// Operating system.
     #[serde(default)]
     pub os: String,

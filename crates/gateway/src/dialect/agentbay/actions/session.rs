@@ -90,8 +90,8 @@ pub(super) async fn view(call: &Call<'_>) -> Result<SessionView, Refusal> {
 
 /// A session with the tools of its image. Without the list SDKs still work, so its failure does not fail the call.
 async fn encoded(call: &Call<'_>, view: &SessionView) -> Answer {
-    let tools = match call.app.capabilities(view.image.as_str()).await {
-        Ok(capabilities) => encode::tool_list(&capabilities),
+    let tools = match call.app.control.image(view.image.as_str()).await {
+        Ok(image) => encode::tool_list(&image.capabilities),
         Err(fault) => {
             call.trail.fault(&fault);
             String::new()

@@ -13,8 +13,8 @@ const DEFAULT_IMAGE: &str = "linux_latest";
 
 pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Refusal> {
     let image = call.params.text("ImageId").unwrap_or(DEFAULT_IMAGE);
-    let capabilities = call.ask_soon(Subject::Other, call.app.capabilities(image)).await?;
-    Ok(Answer::data(encode::tool_list(&capabilities).into()))
+    let image = call.ask_soon(Subject::Other, call.app.control.image(image)).await?;
+    Ok(Answer::data(encode::tool_list(&image.capabilities).into()))
 }
 
 /// `CallMcpTool`. `Server` says nothing that is not known: a tool's name names one tool.
