@@ -24,7 +24,7 @@ use std::time::Duration;
 use store::sqlite::SqliteStore;
 use system::{SystemClock, SystemEntropy};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits, error_chain};
+use types::{IdlePolicy, OutputLimit, SandboxLimits, error_chain};
 
 /// Serves until a signal or `roadstead down`.
 pub(crate) fn run(args: &ServeArgs, data_dir: &Path) -> Result<(), Failure> {
