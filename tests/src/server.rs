@@ -125,7 +125,8 @@ impl Server {
     pub fn sdk_env(&self) -> Result<BTreeMap<String, String>> {
         let output = self.cli(&["env", "--json"])?;
         ensure!(output.status.success(), "roadstead env failed: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(serde_json::from_slice(&output.stdout)?)
+        let values: BTreeMap<String, Option<String>> = serde_json::from_slice(&output.stdout)?;
+        Ok(values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
     }
 
     /// Runs the CLI against this server.

@@ -41,7 +41,7 @@ pub(crate) fn run(args: EnvArgs, data_dir: &Path, json: bool, environment: Envir
     }
     match args.command.split_first() {
         Some((program, arguments)) => Err(replace_by(program, arguments, &changes)),
-        None if json => output::json(&changes.exports.iter().cloned().collect::<BTreeMap<_, _>>()),
+        None if json => output::json(&object(&changes)),
         None => {
             output::line(script(&changes));
             Ok(())
@@ -92,7 +92,7 @@ fn changes(profile: &Profile, environment: Environment<'_>) -> Result<Changes, F
             changes.exports.push((name, without_proxy(environment)));
         }
         changes.warnings.push(format!(
-            "{proxy} is set, and the official Python SDK ignores NO_PROXY: its calls to this server would go to the proxy; unset {proxy} for it"
+            "{proxy} is set, and AgentBay's Python SDK ignores NO_PROXY: its calls to this server would go to the proxy; unset {proxy} for it"
         ));
     }
     Ok(changes)
@@ -108,6 +108,12 @@ fn without_proxy(environment: Environment<'_>) -> String {
         }
     }
     hosts.join(",")
+}
+
+/// Each variable with its value, none for one that is to be unset.
+fn object(changes: &Changes) -> BTreeMap<&str, Option<&str>> {
+    let unset = changes.unset.iter().map(|name| (*name, None));
+    unset.chain(changes.exports.iter().map(|(name, value)| (*name, Some(value.as_str())))).collect()
 }
 
 fn script(changes: &Changes) -> String {
@@ -194,6 +200,19 @@ mod tests {
         let changes = changed(&[("AGENTBAY_REGION_ID", "cn-hangzhou")]);
         assert!(script(&changes).starts_with("unset AGENTBAY_REGION_ID\nexport "));
         assert!(changes.warnings[0].contains("cn-hangzhou"));
+    }
+
+    #[test]
+    fn every_form_says_the_same() {
+        let changes = changed(&[("AGENTBAY_REGION_ID", "cn-hangzhou"), ("HTTP_PROXY", "http://p")]);
+        let (object, script) = (object(&changes), script(&changes));
+        for (name, value) in &object {
+            let line = value.map_or(format!("unset {name}"), |value| format!("export {name}={}", quote(value)));
+            assert!(script.lines().any(|said| said == line), "{line}: {script}");
+        }
+        assert_eq!(object.len(), script.lines().count());
+        assert_eq!((object["AGENTBAY_REGION_ID"], object["AGB_ENDPOINT"]), (None, Some("https://localhost:8443")));
+        assert_eq!((object["NO_PROXY"], object["no_proxy"]), (Some("localhost,127.0.0.1"), Some("localhost,127.0.0.1")));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! `roadstead image`: what sessions can start from.
 
 use crate::failure::Failure;
-use crate::image_build::{self, Making};
+use crate::image_build;
 use crate::output;
 use roadstead_sdk::AgentBay;
+use runtime::native::builds::{self, Making};
 
 /// List and build images.
 #[derive(Debug, clap::Subcommand)]
@@ -23,16 +24,17 @@ pub(crate) async fn list(client: &AgentBay, json: bool) -> Result<(), Failure> {
         .into_iter()
         .map(|image| {
             let capabilities = image.capabilities.join(",");
-            [image.id, format!("{}/{}", image.os, image.arch), capabilities, image.built_at.unwrap_or_default(), image.description]
+            let (platform, aliases) = (format!("{}/{}", image.os, image.arch), image.aliases.join(","));
+            [image.id, platform, capabilities, image.built_at.unwrap_or_default(), aliases, image.description]
         })
         .collect();
-    rows.extend(image_build::making().into_iter().map(|(id, making)| {
+    rows.extend(builds::making().into_iter().map(|(id, making)| {
         let (state, detail) = match making {
             Making::Running { since, step } => (format!("building since {since}"), format!("({step})")),
             Making::Failed { at, log } => (format!("build failed at {at}"), format!("(log: {log})")),
         };
-        [id, "-".to_owned(), "-".to_owned(), state, detail]
+        [id.to_string(), "-".to_owned(), "-".to_owned(), state, String::new(), detail]
     }));
-    output::line(output::table(["ID", "PLATFORM", "CAPABILITIES", "BUILT", "DESCRIPTION"], &rows));
+    output::line(output::table(["ID", "PLATFORM", "CAPABILITIES", "BUILT", "ALIASES", "DESCRIPTION"], &rows));
     Ok(())
 }

@@ -3,13 +3,17 @@
 use crate::failure::Failure;
 use crate::output;
 use serde_json::{Map, Value};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Lines shown when no number is given and no request is asked for.
 const DEFAULT_LINES: usize = 100;
+
+/// Between two looks at a log that is followed.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Show the server's log.
 #[derive(Debug, clap::Args)]
@@ -20,19 +24,23 @@ pub(crate) struct LogsArgs {
     /// The last N lines [default: 100, or all of the request's].
     #[arg(short = 'n', long = "lines", value_name = "N")]
     lines: Option<usize>,
+    /// Then show what is added, until Ctrl-C.
+    #[arg(short, long)]
+    follow: bool,
 }
 
 pub(crate) fn run(args: LogsArgs, data_dir: &Path, json: bool) -> Result<(), Failure> {
     let directory = data_dir.join("logs");
-    let files = files(&directory)?;
+    let wanted = |line: &str| args.request.as_deref().is_none_or(|id| names(line, id));
     let keep = args.lines.or(args.request.is_none().then_some(DEFAULT_LINES));
     let mut last = VecDeque::new();
     let mut found = false;
+    let mut reader = Reader::default();
+    let files = files(&directory)?;
     for path in &files {
-        for line in lines(path)? {
-            let line = line.map_err(|error| Failure::io("reading", path, &error))?;
-            if args.request.as_deref().is_some_and(|id| !names(&line, id)) {
-                continue;
+        reader.read(path, !args.follow, |line| {
+            if !wanted(&line) {
+                return;
             }
             found = true;
             match keep {
@@ -44,9 +52,17 @@ pub(crate) fn run(args: LogsArgs, data_dir: &Path, json: bool) -> Result<(), Fai
                     }
                 }
             }
-        }
+        })?;
     }
     last.iter().for_each(|line| show(line, json));
+    while args.follow {
+        std::thread::sleep(LOOK);
+        reader.added(&directory, |line| {
+            if wanted(&line) {
+                show(&line, json);
+            }
+        })?;
+    }
     match args.request {
         Some(id) if !found => Err(Failure::new(format!(
             "no line names request {id} in the {} files of {} — was it another server's, or is its log gone by now?",
@@ -54,6 +70,44 @@ pub(crate) fn run(args: LogsArgs, data_dir: &Path, json: bool) -> Result<(), Fai
             directory.display()
         ))),
         _ => Ok(()),
+    }
+}
+
+/// Reads files line by line, and later what was added to them.
+#[derive(Debug, Default)]
+struct Reader {
+    read: HashMap<PathBuf, u64>,
+}
+
+impl Reader {
+    /// What was added since to any file, and to files that are new.
+    fn added(&mut self, directory: &Path, mut each: impl FnMut(String)) -> Result<(), Failure> {
+        files(directory)?.iter().try_for_each(|path| self.read(path, false, &mut each))
+    }
+
+    /// What has not been read of a file. A line without an end is left for later unless it is the file's last word: the
+    /// server may be killed in the middle of one.
+    fn read(&mut self, path: &Path, to_the_end: bool, mut each: impl FnMut(String)) -> Result<(), Failure> {
+        let failed = |error| Failure::io("reading", path, &error);
+        let mut file = match File::open(path) {
+            // An old one is removed when there are enough.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(failed)?,
+        };
+        let read = self.read.entry(path.to_owned()).or_default();
+        file.seek(SeekFrom::Start(*read)).map_err(failed)?;
+        let (mut lines, mut line) = (BufReader::new(file), Vec::new());
+        loop {
+            line.clear();
+            let length = lines.read_until(b'\n', &mut line).map_err(failed)?;
+            let ended = line.pop_if(|byte| *byte == b'\n').is_some();
+            if length == 0 || !(ended || to_the_end) {
+                return Ok(());
+            }
+            *read += length as u64;
+            // Bytes that are no text must not end the reading.
+            each(String::from_utf8_lossy(&line).into_owned());
+        }
     }
 }
 
@@ -75,12 +129,6 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     }
     files.sort();
     if files.is_empty() { Err(none()) } else { Ok(files.into_iter().map(|(_, path)| path).collect()) }
-}
-
-fn lines(path: &Path) -> Result<impl Iterator<Item = std::io::Result<String>> + use<>, Failure> {
-    let file = File::open(path).map_err(|error| Failure::io("reading", path, &error))?;
-    // The server may be killed in the middle of a line, so bytes that are no text must not end the reading.
-    Ok(BufReader::new(file).split(b'\n').map(|line| line.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())))
 }
 
 fn show(line: &str, json: bool) {
@@ -179,7 +227,7 @@ mod tests {
     #[test]
     fn files_are_read_oldest_first_and_a_miss_says_where_it_looked() {
         let dir = TempDir::new();
-        let args = |request: &str| LogsArgs { request: Some(request.into()), lines: None };
+        let args = |request: &str| LogsArgs { request: Some(request.into()), lines: None, follow: false };
         let empty = run(args("req-7"), dir.path(), false).unwrap_err().to_string();
         assert!(empty.contains("there is no log"), "{empty}");
 
@@ -198,5 +246,32 @@ mod tests {
         assert_eq!(names, ["server.log.2026-01-01", "server.log.2026-01-02", "starter.log"]);
         let missed = run(args("req-7"), dir.path(), false).unwrap_err().to_string();
         assert!(missed.contains("req-7") && missed.contains("3 files") && missed.contains("/logs"), "{missed}");
+    }
+
+    #[test]
+    fn what_is_added_is_told_once_and_whole_also_in_a_new_file() {
+        use std::io::Write;
+        let dir = TempDir::new();
+        let write = |name: &str, text: &str| {
+            File::options().append(true).create(true).open(dir.path().join(name)).unwrap().write_all(text.as_bytes()).unwrap();
+        };
+        let mut reader = Reader::default();
+        let mut added = || {
+            let mut lines = Vec::new();
+            reader.added(dir.path(), |line| lines.push(line)).unwrap();
+            lines
+        };
+        write("server.log.1", "one\ntw");
+        assert_eq!(added(), ["one"]);
+        assert_eq!(added(), [""; 0]);
+        write("server.log.1", "o\n");
+        write("server.log.2", "three\n\nfour");
+        let mut lines = added();
+        lines.sort();
+        assert_eq!(lines, ["", "three", "two"]);
+        let mut rest = Vec::new();
+        reader.read(&dir.path().join("server.log.2"), true, |line| rest.push(line)).unwrap();
+        assert_eq!(rest, ["four"]);
+        reader.read(&dir.path().join("gone"), true, |line| panic!("{line}")).unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! `roadstead serve`: the composition root. Picks the back ends, starts them in order, serves, drains.
 
+mod args;
 mod banner;
 mod ca_bundle;
 mod data_dir;
@@ -7,88 +8,23 @@ mod logging;
 mod system;
 mod trust_store;
 
+pub(crate) use args::ServeArgs;
+
 use crate::failure::Failure;
 use crate::output;
 use crate::profile::{SERVER_FILE, ServerFile, instance_id, starter_socket};
-use clap::Args;
 use control::{Control, ControlConfig, Parts};
 use data_dir::{DataDir, write_private};
 use gateway::{GatewayConfig, GatewayError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use runtime::native::Native;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::sqlite::SqliteStore;
 use system::{SystemClock, SystemEntropy};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits, error_chain};
-use url::Url;
-
-/// Serve in the foreground. Each option is also an environment variable
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ServeArgs {
-    /// Where HTTPS clients connect
-    #[arg(long, env = "ROADSTEAD_LISTEN", default_value = "127.0.0.1:8443", value_name = "ADDR:PORT")]
-    pub(crate) listen: SocketAddr,
-    /// Where plain-HTTP clients on this machine connect; `off` for nowhere. Loopback addresses only
-    #[arg(long, env = "ROADSTEAD_HTTP_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR:PORT|off", value_parser = address_or_off)]
-    pub(crate) http_listen: OptionalAddress,
-    /// Where links into sessions are served, an origin of their own
-    #[arg(long, env = "ROADSTEAD_LINKS_LISTEN", default_value = "127.0.0.1:8444", value_name = "ADDR:PORT")]
-    pub(crate) links_listen: SocketAddr,
-    /// URL under which clients reach --listen [default: https://localhost:PORT]
-    #[arg(long, env = "ROADSTEAD_PUBLIC_URL", value_name = "URL")]
-    pub(crate) public_url: Option<Url>,
-    /// URL under which browsers reach --links-listen [default: https://localhost:PORT]
-    #[arg(long, env = "ROADSTEAD_LINKS_URL", value_name = "URL")]
-    pub(crate) links_url: Option<Url>,
-    /// Further host names or addresses for the server certificate, comma-separated
-    #[arg(long, env = "ROADSTEAD_TLS_NAMES", value_delimiter = ',', value_name = "NAME")]
-    pub(crate) tls_names: Vec<String>,
-    /// The starter's socket [default: /run/roadstead/INSTANCE/starter.sock]
-    #[arg(long, env = "ROADSTEAD_STARTER_SOCKET", value_name = "PATH")]
-    pub(crate) starter_socket: Option<PathBuf>,
-    /// Image of a session whose client names none
-    #[arg(long, env = "ROADSTEAD_DEFAULT_IMAGE", default_value = "linux_latest", value_name = "ID")]
-    pub(crate) default_image: ImageId,
-    /// Idle seconds after which a session is released when its client says nothing; 0 for never
-    #[arg(long, env = "ROADSTEAD_IDLE_SECONDS", default_value_t = 1800, value_name = "SECONDS")]
-    pub(crate) idle_seconds: u64,
-    /// Seconds after which a session is released whatever it does, when its client says nothing; 0 for never
-    #[arg(long, env = "ROADSTEAD_MAX_LIFE_SECONDS", default_value_t = 86_400, value_name = "SECONDS")]
-    pub(crate) max_life_seconds: u64,
-    /// Memory limit of a session, MiB
-    #[arg(long, env = "ROADSTEAD_MEMORY_MIB", default_value_t = 2048, value_name = "MIB", value_parser = clap::value_parser!(u64).range(32..))]
-    pub(crate) memory_mib: u64,
-    /// CPU limit of a session, thousandths of a core
-    #[arg(long, env = "ROADSTEAD_CPU_MILLIS", default_value_t = 2000, value_name = "MILLICORES", value_parser = clap::value_parser!(u32).range(10..))]
-    pub(crate) cpu_millis: u32,
-    /// Processes and threads a session may have
-    #[arg(long, env = "ROADSTEAD_PIDS", default_value_t = 2048, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(16..))]
-    pub(crate) pids: u32,
-    /// Live sessions one tenant may have
-    #[arg(long, env = "ROADSTEAD_SESSIONS_PER_TENANT", default_value_t = 1000, value_name = "COUNT")]
-    pub(crate) sessions_per_tenant: u32,
-    /// Bytes kept of each of a command's output streams; the rest is counted and reported as cut
-    #[arg(long, env = "ROADSTEAD_OUTPUT_BYTES", default_value_t = 1 << 20, value_name = "BYTES")]
-    pub(crate) output_bytes: usize,
-    /// What the log keeps, as a `tracing` filter
-    #[arg(long, env = "ROADSTEAD_LOG", default_value = "info,rmcp=warn", value_name = "FILTER")]
-    pub(crate) log: String,
-}
-
-/// An address, or none.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OptionalAddress(pub Option<SocketAddr>);
-
-fn address_or_off(text: &str) -> Result<OptionalAddress, String> {
-    match text {
-        "off" => Ok(OptionalAddress(None)),
-        _ => text.parse().map(|address| OptionalAddress(Some(address))).map_err(|error| format!("{error}; write ADDR:PORT or off")),
-    }
-}
+use types::{IdlePolicy, OutputLimit, SandboxLimits, error_chain};
 
 /// Serves until a signal or `roadstead down`.
 pub(crate) fn run(args: &ServeArgs, data_dir: &Path) -> Result<(), Failure> {
@@ -139,7 +75,7 @@ async fn serve(data_dir: &Path, data: &DataDir, args: &ServeArgs) -> Result<(), 
         write_private(&data.file("key"), key.text.as_bytes())?;
     }
 
-    warn_of_missing_image(&control, &args.default_image).await?;
+    warn_of_images(&control, args).await?;
     let gateway = gateway::bind(gateway_config(data, args)?, Arc::clone(&control)).await.map_err(|error| cannot_listen(&error))?;
     let addresses = gateway.addresses().clone();
     let ca_bundle = ca_bundle::write(&addresses.ca_pem, &data.file("ca-bundle.pem"))?;
@@ -222,6 +158,8 @@ async fn open_store(data: &DataDir) -> Result<Arc<SqliteStore>, Failure> {
 }
 
 fn control_config(args: &ServeArgs) -> ControlConfig {
+    let mut defaults = ControlConfig::default();
+    defaults.image_aliases.extend(args.image_alias.iter().cloned());
     let seconds = |n: u64| (n > 0).then(|| Duration::from_secs(n));
     ControlConfig {
         default_image: args.default_image.clone(),
@@ -234,7 +172,7 @@ fn control_config(args: &ServeArgs) -> ControlConfig {
         },
         output: OutputLimit { bytes_per_stream: args.output_bytes },
         sessions_per_tenant: args.sessions_per_tenant,
-        ..ControlConfig::default()
+        ..defaults
     }
 }
 
@@ -250,13 +188,18 @@ fn gateway_config(data: &DataDir, args: &ServeArgs) -> Result<GatewayConfig, Fai
     })
 }
 
-/// A server without its default image serves, but cannot make the sessions that most clients ask for.
-async fn warn_of_missing_image(control: &Control, default: &ImageId) -> Result<(), Failure> {
-    let images = control.images().await.map_err(|fault| Failure::new(fault.chain()))?;
-    if !images.iter().any(|image| image.id == *default) {
+/// A server without its default image serves, but cannot make the sessions that most clients ask for; an alias that is an
+/// image's own name is not what its giver thinks.
+async fn warn_of_images(control: &Control, args: &ServeArgs) -> Result<(), Failure> {
+    let default = &args.default_image;
+    if control.image(default.as_str()).await.is_err() {
         output::remark(format!(
             "image {default}, the default, is not on this host: sessions cannot be made from it; run `roadstead image build {default}`"
         ));
+    }
+    let images = control.images().await.map_err(|fault| Failure::new(fault.chain()))?;
+    for (alias, image) in args.image_alias.iter().filter(|(alias, image)| alias != image && images.iter().any(|there| there.id == *alias)) {
+        output::remark(format!("{alias} is an image on this host and keeps its name: the alias for {image} has no effect"));
     }
     Ok(())
 }

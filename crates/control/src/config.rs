@@ -1,5 +1,6 @@
 //! Limits and defaults of the engine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits};
 
@@ -8,6 +9,9 @@ use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits};
 pub struct ControlConfig {
     /// The image when a client names none.
     pub default_image: ImageId,
+    /// Further names of images, each with the image it stands for. An image's own name comes first: no alias hides an
+    /// image. An alias leads to an image, never to another alias.
+    pub image_aliases: BTreeMap<ImageId, ImageId>,
     /// Life of a session when its client says nothing.
     pub idle: IdlePolicy,
     /// Kernel-enforced limits per sandbox.
@@ -27,7 +31,8 @@ pub struct ControlConfig {
 impl Default for ControlConfig {
     fn default() -> Self {
         Self {
-            default_image: "linux_latest".parse().expect("a well-formed name"),
+            default_image: name("linux_latest"),
+            image_aliases: IMAGE_ALIASES.iter().map(|(alias, image)| (name(alias), name(image))).collect(),
             idle: IdlePolicy::default(),
             limits: SandboxLimits::default(),
             output: OutputLimit::default(),
@@ -37,6 +42,18 @@ impl Default for ControlConfig {
             timings: Timings::default(),
         }
     }
+}
+
+/// The names that AGB's guides use, and what stands here for them.
+const IMAGE_ALIASES: [(&str, &str); 4] = [
+    ("agb-browser-use-1", "browser_latest"),
+    ("agb-code-space-1", "code_latest"),
+    ("agb-code-space-2", "code_latest"),
+    ("agb-computer-use-ubuntu-2204", "desktop_latest"),
+];
+
+fn name(text: &str) -> ImageId {
+    text.parse().expect("a well-formed name")
 }
 
 /// How long the engine waits for its parts, and its periods.
@@ -72,6 +89,8 @@ pub struct Timings {
     pub shut_down: Duration,
     /// A key that was found good is looked up again after this long (another server may have revoked it).
     pub key_recheck: Duration,
+    /// What an image can do is asked anew after this long: it changes only when the image is rebuilt.
+    pub image_recheck: Duration,
 }
 
 impl Default for Timings {
@@ -92,6 +111,20 @@ impl Default for Timings {
             drain: Duration::from_secs(10),
             shut_down: Duration::from_secs(30),
             key_recheck: Duration::from_secs(30),
+            image_recheck: Duration::from_secs(10),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_shows_these_aliases() {
+        let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../COMPATIBILITY.md")).unwrap();
+        let rows: String = IMAGE_ALIASES.iter().map(|(alias, image)| format!("| `{alias}` | `{image}` |\n")).collect();
+        let table = format!("| name | image |\n|---|---|\n{rows}\n");
+        assert!(document.contains(&table), "COMPATIBILITY.md lacks this table:\n{table}");
     }
 }

@@ -46,7 +46,7 @@ impl Engine {
     pub(crate) fn new(parts: Parts, guests: Arc<dyn Guests>) -> Self {
         let Parts { store, runtime, clock, entropy, node, config } = parts;
         Self {
-            images: Images::new(runtime.clone()),
+            images: Images::new(runtime.clone(), clock.clone(), &config),
             sessions: Arc::new(Registry::default()),
             claims: Claims::default(),
             requests: TaskTracker::new(),

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::MetadataStore;
 use tokio_util::sync::CancellationToken;
-use types::{CallId, Clock, Entropy, Fault, ImageManifest, KeyId, Labels, NodeId, SandboxUser, SessionId, TenantId};
+use types::{CallId, Clock, Entropy, Fault, ImageId, ImageManifest, KeyId, Labels, NodeId, SandboxUser, SessionId, TenantId};
 
 /// What the engine is built from.
 #[derive(Debug)]
@@ -206,6 +206,17 @@ impl Control {
     /// A fresh identity for a command or code on a stream.
     pub fn new_call(&self, user: SandboxUser) -> CallMeta {
         CallMeta { id: CallId::generate(&*self.engine.entropy), user }
+    }
+
+    /// The image of this name or alias, as it was at most [`Timings::image_recheck`] ago. An unknown one is refused with the
+    /// list of known ones.
+    pub async fn image(&self, name: &str) -> Result<Arc<ImageManifest>, Fault> {
+        self.engine.images.recent(name).await
+    }
+
+    /// The further names of an image.
+    pub fn image_aliases(&self, id: &ImageId) -> Vec<ImageId> {
+        self.engine.images.aliases(id)
     }
 
     /// The images on this host.

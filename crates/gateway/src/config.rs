@@ -48,7 +48,8 @@ pub struct Limits {
     pub body: usize,
     /// Bytes of large bodies held at once by all requests together. Default 512 MiB.
     pub bodies_in_flight: usize,
-    /// Connections at once per listener; further ones wait in the kernel's backlog. Default 2,048.
+    /// Connections at once per listener, WebSockets and other upgraded ones among them; further ones wait in the kernel's
+    /// backlog. Default 2,048.
     pub connections: usize,
     /// Requests at once over all listeners; further ones are told to come back. Default 2,048.
     pub requests: usize,
@@ -88,11 +89,8 @@ pub struct Timeouts {
     pub direct: Duration,
     /// From one blank to the next while an answer is awaited by clients that give up after a silence. Default 2 s.
     pub sign_of_life: Duration,
-    /// From one ping to the next on a session's WebSocket. Default 30 s.
+    /// From one ping to the next on a WebSocket. Default 30 s.
     pub socket_ping: Duration,
-    /// A session's WebSocket is closed when its client has sent nothing, not even an answer to a ping, for this long.
-    /// Default 75 s.
-    pub socket_silence: Duration,
     /// A session's WebSocket is closed when its client has not taken one message within this time. Default 30 s.
     pub socket_write: Duration,
     /// From the answer that names a new terminal to the first of its output: clients lose what comes before they have
@@ -110,10 +108,10 @@ pub struct Timeouts {
     pub link_life: Duration,
     /// Life of a resource page's URL and of its codes. Default 30 min.
     pub page_life: Duration,
-    /// A client of the native API whose stream is open and from which nothing came for so long, not even an answer to a
-    /// ping, or that takes or gives nothing of a file for so long, has gone. Long, because one that pauses its output
-    /// answers no ping either. Default 5 min.
-    pub stream_silence: Duration,
+    /// A client whose WebSocket is open and from which nothing came for so long, not even an answer to a ping, or that
+    /// takes or gives nothing of a file for so long, has gone. Long, because one that pauses its output answers no ping
+    /// either. Default 5 min.
+    pub silence: Duration,
     /// How long running requests may go on once the server stops. Default 10 s.
     pub drain: Duration,
 }
@@ -128,7 +126,6 @@ impl Default for Timeouts {
             direct: Duration::from_secs(890),
             sign_of_life: Duration::from_secs(2),
             socket_ping: Duration::from_secs(30),
-            socket_silence: Duration::from_secs(75),
             socket_write: Duration::from_secs(30),
             socket_settle: Duration::from_millis(150),
             socket_recheck: Duration::from_secs(5),
@@ -137,7 +134,7 @@ impl Default for Timeouts {
             link_answer: Duration::from_secs(300),
             link_life: Duration::from_secs(24 * 3600),
             page_life: Duration::from_secs(30 * 60),
-            stream_silence: Duration::from_secs(300),
+            silence: Duration::from_secs(300),
             drain: Duration::from_secs(10),
         }
     }

@@ -17,7 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use store::SqliteStore;
 use tokio::sync::{Semaphore, watch};
-use types::{Capability, ClientInfo, Clock, Entropy, ImageManifest, Labels, NodeId, SandboxId, SandboxLimits, SessionState, Timestamp};
+use types::{
+    Capability, ClientInfo, Clock, Entropy, ImageId, ImageManifest, Labels, NodeId, SandboxId, SandboxLimits, SessionState, Timestamp,
+};
 
 /// A clock that stands still.
 #[derive(Debug)]
@@ -119,6 +121,10 @@ struct Scripted {
 impl Runtime for Scripted {
     async fn images(&self) -> Result<Vec<ImageManifest>, RuntimeError> {
         self.sim.images().await
+    }
+
+    async fn images_being_built(&self) -> Vec<ImageId> {
+        self.sim.images_being_built().await
     }
 
     async fn create(&self, spec: SandboxSpec) -> Result<SandboxFacts, RuntimeError> {

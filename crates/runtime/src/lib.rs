@@ -70,6 +70,11 @@ pub trait Runtime: Send + Sync + std::fmt::Debug + 'static {
     /// The images it can start from.
     async fn images(&self) -> Result<Vec<ImageManifest>, RuntimeError>;
 
+    /// The images that somebody is building for it now, as far as it can tell.
+    async fn images_being_built(&self) -> Vec<ImageId> {
+        Vec::new()
+    }
+
     /// Makes a sandbox whose guest is about to listen. Asking again with the same id returns the one that exists.
     async fn create(&self, spec: SandboxSpec) -> Result<SandboxFacts, RuntimeError>;
 

@@ -3,6 +3,7 @@
 //! The server holds a few connections to the starter's socket and asks one thing at a time on each. Every request can
 //! be asked twice without harm, so one that meets a starter which was restarted is asked again, once.
 
+pub mod builds;
 mod connection;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
-use types::{ImageManifest, SandboxId};
+use types::{ImageId, ImageManifest, SandboxId};
 
 /// Connections at one time.
 const CONNECTIONS: usize = 8;
@@ -133,6 +134,11 @@ impl Runtime for Native {
             Reply::Images { images } => Ok(images),
             other => Err(self.unexpected(&other)),
         }
+    }
+
+    async fn images_being_built(&self) -> Vec<ImageId> {
+        let builds = tokio::task::spawn_blocking(builds::making).await.unwrap_or_default().into_iter();
+        builds.filter(|(_, making)| matches!(making, builds::Making::Running { .. })).map(|(id, _)| id).collect()
     }
 
     async fn create(&self, spec: SandboxSpec) -> Result<SandboxFacts, RuntimeError> {

@@ -6,7 +6,7 @@ use protocol::{StreamOpen, StreamRefusal};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
-use types::{ImageManifest, SandboxId};
+use types::{ImageId, ImageManifest, SandboxId};
 
 /// The operations that can be made to fail or to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +38,7 @@ pub struct SimRuntime {
 #[derive(Debug, Default)]
 struct State {
     images: Vec<ImageManifest>,
+    building: Vec<ImageId>,
     sandboxes: BTreeMap<SandboxId, SandboxFacts>,
     faults: BTreeMap<SimOp, VecDeque<SimFault>>,
     ports: BTreeSet<u16>,
@@ -81,6 +82,11 @@ impl SimRuntime {
         self.state().usage = usage;
     }
 
+    /// Says which images are being built.
+    pub fn set_images_being_built(&self, images: Vec<ImageId>) {
+        self.state().building = images;
+    }
+
     /// Replaces the images.
     pub fn set_images(&self, images: Vec<ImageManifest>) {
         self.state().images = images;
@@ -112,6 +118,10 @@ impl SimRuntime {
 impl Runtime for SimRuntime {
     async fn images(&self) -> Result<Vec<ImageManifest>, RuntimeError> {
         Ok(self.state().images.clone())
+    }
+
+    async fn images_being_built(&self) -> Vec<ImageId> {
+        self.state().building.clone()
     }
 
     async fn create(&self, spec: SandboxSpec) -> Result<SandboxFacts, RuntimeError> {

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use tests::{Bins, Rpc, Server};
 
 #[test]
@@ -64,6 +65,22 @@ async fn a_request_id_finds_what_the_server_did() -> Result<()> {
     assert!(found, "{:?}", server.cli(&["logs", "--request", &request])?);
     let none = server.cli(&["logs", "--request", "req-nothing"])?;
     assert!(String::from_utf8_lossy(&none.stderr).contains("req-nothing"), "{none:?}");
+    Ok(())
+}
+
+#[test]
+fn a_log_is_followed() -> Result<()> {
+    let server = Server::start()?;
+    let create = || Ok::<_, anyhow::Error>(server.cli_ok(&["session", "create"])?.trim().to_owned());
+    let before = create()?;
+    let mut following = server.command(&Bins::find()?.roadstead).args(["logs", "--follow"]).stdout(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(following.stdout.take().context("no output")?).lines().map_while(Result::ok);
+    // Once it has shown what was there, whatever comes is new.
+    assert!(lines.any(|line| line.contains(&before)), "the log ended");
+    let after = create()?;
+    assert!(lines.any(|line| line.contains(&after)), "the log ended");
+    following.kill()?;
+    following.wait()?;
     Ok(())
 }
 

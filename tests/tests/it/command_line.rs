@@ -136,6 +136,17 @@ fn files_and_trees_are_copied_both_ways() -> Result<()> {
     server.cli_ok(&["session", "cp", &format!("{id}:/tmp/big"), &path("again")])?;
     ensure!(std::fs::read(dir.path().join("big"))? == std::fs::read(dir.path().join("again"))?, "the copy differs");
 
+    // As root, both ways, files and trees; relative paths start in its home.
+    server.cli_ok(&["session", "cp", "--user", "root", &path("tree"), &format!("{id}:/etc/tree")])?;
+    server.cli_ok(&["session", "cp", "--user", "root", &path("tree/run"), &format!("{id}:secret")])?;
+    let lock = "stat -c %U /etc/tree/-n /root/secret; chmod -R go= /etc/tree /root/secret";
+    assert_eq!(server.cli_ok(&["session", "exec", &id, "--user", "root", "-n", "--", lock])?, "root\nroot\n");
+    assert_eq!(server.cli_ok(&["session", "cp", "--user=root", &format!("{id}:/root/secret"), "-"])?, "#!/bin/sh\n");
+    server.cli_ok(&["session", "cp", "--user", "root", &format!("{id}:/etc/tree"), &path("root")])?;
+    assert_eq!(std::fs::read_to_string(dir.path().join("root/-n"))?, "dash");
+    ensure!(!server.cli(&["session", "cp", &format!("{id}:/etc/tree"), &path("none")])?.status.success(), "wuying read root's");
+    server.cli_ok(&["session", "exec", &id, "--user", "root", "-n", "--", "rm -r /etc/tree"])?;
+
     // Streams, and what cannot be.
     assert_eq!(server.cli_ok(&["session", "cp", &format!("{id}:/tmp/deep/copy/-n"), "-"])?, "dash");
     let check = |args: &[&str], words: &[&str]| {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
-use roadstead_sdk::native::{Exec, WriteFile};
+use roadstead_sdk::native::{Exec, ReadFile, WriteFile};
 use roadstead_sdk::{AgentBay, CommandEvent, CommandStream, PtyOptions};
 use std::time::Duration;
 use tests::Server;
@@ -115,7 +115,7 @@ async fn files_of_any_size_go_in_and_out_whole_or_not_at_all() -> Result<()> {
     let grown = resident(server.pid())?.saturating_sub(before);
     ensure!(grown < 96 << 20, "the server held the file: {grown} bytes more");
 
-    let mut reader = native.read_file(&id, "/tmp/new/big", 0, None).await?;
+    let mut reader = native.read_file(&id, "/tmp/new/big", ReadFile::new()).await?;
     assert_eq!((reader.len(), reader.permissions()), (Some(SIZE as u64), Some(0o640)));
     let (mut buffer, mut count) = (vec![0; block.len()], 0);
     while reader.read_exact(&mut buffer).await.is_ok() {
@@ -129,10 +129,10 @@ async fn files_of_any_size_go_in_and_out_whole_or_not_at_all() -> Result<()> {
 
     // A range, and a file whose size the kernel makes up.
     let mut part = Vec::new();
-    native.read_file(&id, "/tmp/new/big", 5, Some(7)).await?.read_to_end(&mut part).await?;
+    native.read_file(&id, "/tmp/new/big", ReadFile::new().from(5).at_most(7)).await?.read_to_end(&mut part).await?;
     assert_eq!(part, &block[5..12]);
     let mut status = String::new();
-    native.read_file(&id, "/proc/self/status", 0, None).await?.read_to_string(&mut status).await?;
+    native.read_file(&id, "/proc/self/status", ReadFile::new()).await?.read_to_string(&mut status).await?;
     assert!(status.contains("Name:"), "{status:?}");
 
     // A writer that stops half way changes nothing.
@@ -146,7 +146,7 @@ async fn files_of_any_size_go_in_and_out_whole_or_not_at_all() -> Result<()> {
     }
 
     // A reader whose file shrinks under it is told, not given less.
-    let mut reader = native.read_file(&id, "/tmp/new/big", 0, None).await?;
+    let mut reader = native.read_file(&id, "/tmp/new/big", ReadFile::new()).await?;
     reader.read_exact(&mut buffer).await?;
     native.exec(&id, &Exec::new("truncate -s 1 /tmp/new/big")).await?;
     let mut rest = Vec::new();

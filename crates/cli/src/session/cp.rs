@@ -10,6 +10,7 @@ mod place;
 mod progress;
 mod tree;
 
+use super::Who;
 use crate::failure::Failure;
 use crate::output;
 use place::{Inside, Kind, Place};
@@ -20,6 +21,9 @@ use std::path::PathBuf;
 /// Copy files and directories into a session or out of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CpArgs {
+    /// Who reads and writes in the session.
+    #[arg(long, value_enum, default_value_t = Who::Wuying)]
+    user: Who,
     /// What to copy: a path here, `ID:/path` in a session, `-` for standard input.
     #[arg(value_name = "SRC")]
     from: String,
@@ -29,9 +33,9 @@ pub(crate) struct CpArgs {
 }
 
 pub(super) async fn run(client: &AgentBay, args: CpArgs, json: bool) -> Result<(), Failure> {
-    let native = client.native();
+    let (native, user) = (client.native(), args.user.into());
     let progress = Progress::new(!json && args.to != "-");
-    let bytes = match (Place::parse(&args.from)?, Place::parse(&args.to)?) {
+    let bytes = match (Place::parse(&args.from, user)?, Place::parse(&args.to, user)?) {
         (Place::Here(from), Place::Inside(to)) => {
             let facts = std::fs::metadata(&from).map_err(|error| Failure::io("reading", &from, &error))?;
             let name = place::name_of(&from)?;

@@ -93,7 +93,7 @@ async fn make(engine: &Engine, row: &SessionRow, sandbox: &SandboxId) -> Result<
         Ok(Ok(facts)) => facts,
         Ok(Err(error @ RuntimeError::NoImage(_))) => {
             engine.images.refresh().await?;
-            return Err(engine.images.unknown(row.image.as_str()).with_source(error));
+            return Err(engine.images.missing(row.image.as_str()).await.with_source(error));
         }
         Ok(Err(error)) => return Err(fault::runtime(OPERATION, error)),
         Err(_) => {

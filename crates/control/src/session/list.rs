@@ -26,6 +26,7 @@ pub(crate) async fn list(engine: &Arc<Engine>, cursors: &Cursors, cx: &OpContext
     }
     // A name that cannot be an image's has no sessions either.
     let Ok(image) = request.image.as_deref().map(str::parse::<ImageId>).transpose() else { return Ok(nothing) };
+    let image = image.map(|name| engine.images.resolve(name));
     let query =
         PageQuery { labels: request.labels.clone(), states: request.state.into_iter().collect(), image, limit: request.limit, after };
     let page = engine.store.page_sessions(tenant, &query).await.map_err(|e| fault::store("listing sessions", e))?;

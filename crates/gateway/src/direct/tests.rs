@@ -18,7 +18,7 @@ use types::SessionId;
 
 impl World {
     /// A session, who made it, and its token.
-    pub(super) async fn token_session(&self) -> (OpContext, SessionId, String) {
+    pub(crate) async fn token_session(&self) -> (OpContext, SessionId, String) {
         let identity = self.app.control.authenticate(&self.key).await.unwrap();
         let cx = OpContext { identity, request: "req-1".parse().unwrap() };
         let client = types::ClientInfo { dialect: "native".into(), ..Default::default() };

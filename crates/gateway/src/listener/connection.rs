@@ -1,5 +1,6 @@
 //! One listener's connections: bounded in number, bounded in patience.
 
+use super::place::Placed;
 use crate::app::App;
 use crate::dialect::{self, native::Native};
 use crate::direct::{self, Direct};
@@ -15,8 +16,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -54,8 +55,8 @@ impl Listener {
                 accepted = self.accept(&places) => accepted,
             };
             match accepted {
-                Ok((stream, place)) => {
-                    let connection = serve(app.clone(), self.door, self.tls.clone(), stream, place);
+                Ok(stream) => {
+                    let connection = serve(app.clone(), self.door, self.tls.clone(), stream);
                     let kill = kill.clone();
                     connections.spawn(async move {
                         tokio::select! {
@@ -72,11 +73,11 @@ impl Listener {
         }
     }
 
-    async fn accept(&self, places: &Arc<Semaphore>) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    async fn accept(&self, places: &Arc<Semaphore>) -> std::io::Result<Placed> {
         let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
         let (stream, _) = self.socket.accept().await?;
         stream.set_nodelay(true)?;
-        Ok((stream, place))
+        Ok(Placed::new(stream, place))
     }
 }
 
@@ -86,7 +87,7 @@ impl std::fmt::Debug for Listener {
     }
 }
 
-async fn serve(app: Arc<App>, door: Door, tls: Option<TlsAcceptor>, stream: TcpStream, place: OwnedSemaphorePermit) {
+pub(super) async fn serve(app: Arc<App>, door: Door, tls: Option<TlsAcceptor>, stream: Placed) {
     match tls {
         None => speak(app, door, stream).await,
         Some(tls) => match tokio::time::timeout(app.timeouts.handshake, tls.accept(stream)).await {
@@ -95,7 +96,6 @@ async fn serve(app: Arc<App>, door: Door, tls: Option<TlsAcceptor>, stream: TcpS
             Err(_) => tracing::debug!("TLS handshake timed out"),
         },
     }
-    drop(place);
 }
 
 async fn speak(app: Arc<App>, door: Door, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {

@@ -1,7 +1,7 @@
 //! Files as readers and writers: over the server's own streams where there are some, else in pieces by tool calls.
 
 use super::{FileSystem, PathKind, quote};
-use crate::native::{WriteFile, is_foreign};
+use crate::native::{ReadFile, WriteFile, is_foreign};
 use crate::transfer::{FileReader, FileWriter};
 use crate::transport::nonce;
 use crate::{Error, Result};
@@ -32,7 +32,7 @@ impl FileSystem {
     pub async fn open_read(&self, path: &str) -> Result<FileReader> {
         let client = &self.session.inner.client;
         if client.transport.may_be_roadstead() {
-            match client.native().read_file(self.session.id(), path, 0, None).await {
+            match client.native().read_file(self.session.id(), path, ReadFile::new()).await {
                 Err(error) if is_foreign(&error) => client.transport.is_not_roadstead(),
                 opened => return opened,
             }

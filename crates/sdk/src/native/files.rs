@@ -1,6 +1,6 @@
 //! Files of any length, in and out.
 
-use super::{Native, refusal};
+use super::{Native, User, refusal};
 use crate::transfer::{FileReader, FileWriter};
 use crate::transport::{Answer, read_body, transport_error};
 use crate::{Error, Result};
@@ -12,6 +12,61 @@ use std::io;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// What of a file is to be read, and as whom.
+///
+/// ```no_run
+/// use roadstead_sdk::native::{ReadFile, User};
+/// let how = ReadFile::new().from(3).at_most(7).user(User::Root);
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+#[must_use = "options do nothing until a file is read with them"]
+pub struct ReadFile {
+    offset: u64,
+    length: Option<u64>,
+    user: User,
+}
+
+impl ReadFile {
+    /// All of it, as the session's user.
+    ///
+    /// ```no_run
+    /// let how = roadstead_sdk::native::ReadFile::new();
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From this byte on.
+    ///
+    /// ```no_run
+    /// let how = roadstead_sdk::native::ReadFile::new().from(4096);
+    /// ```
+    pub fn from(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// At most so many bytes.
+    ///
+    /// ```no_run
+    /// let how = roadstead_sdk::native::ReadFile::new().at_most(4096);
+    /// ```
+    pub fn at_most(mut self, length: u64) -> Self {
+        self.length = Some(length);
+        self
+    }
+
+    /// As this user.
+    ///
+    /// ```no_run
+    /// let how = roadstead_sdk::native::ReadFile::new().user(roadstead_sdk::native::User::Root);
+    /// ```
+    pub fn user(mut self, user: User) -> Self {
+        self.user = user;
+        self
+    }
+}
+
 /// How a file is to be written.
 ///
 /// ```no_run
@@ -20,8 +75,9 @@ use tokio::sync::mpsc;
 #[derive(Debug, Clone, Copy, Default)]
 #[must_use = "options do nothing until a file is written with them"]
 pub struct WriteFile {
-    pub(crate) append: bool,
-    pub(crate) permissions: Option<u32>,
+    append: bool,
+    permissions: Option<u32>,
+    user: User,
 }
 
 impl WriteFile {
@@ -53,24 +109,36 @@ impl WriteFile {
         self.permissions = Some(mode);
         self
     }
+
+    /// As this user, whose the file and what directories are made then are.
+    ///
+    /// ```no_run
+    /// let how = roadstead_sdk::native::WriteFile::new().user(roadstead_sdk::native::User::Root);
+    /// ```
+    pub fn user(mut self, user: User) -> Self {
+        self.user = user;
+        self
+    }
 }
 
 impl Native {
-    /// Opens a file for reading, from `offset` on, at most `length` bytes.
+    /// Opens a file for reading.
     ///
     /// ```no_run
     /// # async fn example(client: roadstead_sdk::AgentBay) -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut reader = client.native().read_file("session-04bdwfj7u22a1s30g", "/tmp/big", 0, None).await?;
+    /// use roadstead_sdk::native::ReadFile;
+    /// let mut reader = client.native().read_file("session-04bdwfj7u22a1s30g", "/tmp/big", ReadFile::new()).await?;
     /// println!("{:?} bytes", reader.len());
     /// tokio::io::copy(&mut reader, &mut tokio::io::sink()).await?;
     /// # Ok(()) }
     /// ```
-    pub async fn read_file(&self, session: &str, path: &str, offset: u64, length: Option<u64>) -> Result<FileReader> {
+    pub async fn read_file(&self, session: &str, path: &str, how: ReadFile) -> Result<FileReader> {
         let operation = format!("reading {path} in session {session}");
         let transport = &self.client.transport;
         let mut query = vec![("path", path.to_owned())];
-        query.extend((offset > 0).then(|| ("offset", offset.to_string())));
-        query.extend(length.map(|length| ("length", length.to_string())));
+        query.extend((how.offset > 0).then(|| ("offset", how.offset.to_string())));
+        query.extend(how.length.map(|length| ("length", length.to_string())));
+        query.extend(how.user.named().map(|user| ("user", user.to_owned())));
         let request = transport.native(Method::GET, &["sessions", session, "files"])?.query(&query);
         // Only the beginning has a time limit: how long a file takes is its reader's affair.
         let limit = transport.timeout();
@@ -105,6 +173,7 @@ impl Native {
         let transport = self.client.transport.clone();
         let mut query = vec![("path", path.to_owned()), ("mode", if how.append { "append" } else { "overwrite" }.to_owned())];
         query.extend(how.permissions.map(|mode| ("permissions", format!("{mode:04o}"))));
+        query.extend(how.user.named().map(|user| ("user", user.to_owned())));
         let request = transport.native(Method::PUT, &["sessions", session, "files"])?.query(&query);
         let (sender, pieces) = FileWriter::pieces();
         let task = tokio::spawn(async move {

@@ -8,7 +8,7 @@ mod files;
 mod sessions;
 mod streams;
 
-pub use files::WriteFile;
+pub use files::{ReadFile, WriteFile};
 pub use sessions::Listed;
 
 use crate::error::ApiError;
@@ -57,6 +57,16 @@ pub enum User {
     Wuying,
     /// The administrator inside the session.
     Root,
+}
+
+impl User {
+    /// The name for a query, which leaves the default out.
+    fn named(self) -> Option<&'static str> {
+        match self {
+            Self::Wuying => None,
+            Self::Root => Some("root"),
+        }
+    }
 }
 
 /// A command to run.
@@ -232,6 +242,9 @@ pub struct Key {
 pub struct Image {
     /// Its name.
     pub id: String,
+    /// Further names that a session can be asked for by.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// Operating system.
     #[serde(default)]
     pub os: String,

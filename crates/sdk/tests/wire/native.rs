@@ -2,7 +2,7 @@
 
 use crate::stub::{Reply, Stub, upgrade};
 use futures::{StreamExt, TryStreamExt};
-use roadstead_sdk::native::{Exec, User, WriteFile};
+use roadstead_sdk::native::{Exec, ReadFile, User, WriteFile};
 use roadstead_sdk::{CommandEvent, Error, PtyOptions};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -158,19 +158,21 @@ async fn a_file_is_put_in_place_only_when_it_is_finished() {
     .await;
     let native = stub.client().native();
     let mut read = String::new();
-    let mut reader = native.read_file("s", "/a", 3, Some(7)).await.unwrap();
+    let mut reader = native.read_file("s", "/a", ReadFile::new().from(3).at_most(7).user(User::Root)).await.unwrap();
     assert_eq!(reader.len(), Some(7));
     reader.read_to_string(&mut read).await.unwrap();
     assert_eq!(read, "content");
-    assert_eq!((stub.seen()[0].field("offset"), stub.seen()[0].field("length")), (Some("3"), Some("7")));
-    assert!(matches!(native.read_file("s", "/none", 0, None).await, Err(Error::NotFound(_))));
+    let asked = ["offset", "length", "user"].map(|name| stub.seen()[0].field(name).map(str::to_owned));
+    assert_eq!(asked, [Some("3"), Some("7"), Some("root")].map(|text| text.map(str::to_owned)));
+    assert!(matches!(native.read_file("s", "/none", ReadFile::new()).await, Err(Error::NotFound(_))));
 
-    let mut writer = native.write_file("s", "/b", WriteFile::new().permissions(0o600)).unwrap();
+    let mut writer = native.write_file("s", "/b", WriteFile::new().permissions(0o600).user(User::Root)).unwrap();
     let content: Vec<u8> = (0..300_000_u32).map(|n| n as u8).collect();
     writer.write_all(&content).await.unwrap();
     assert_eq!(writer.finish().await.unwrap(), 300_000);
     let put = stub.seen().pop().unwrap();
     assert_eq!((put.field("mode"), put.field("permissions"), put.bytes == content), (Some("overwrite"), Some("0600"), true));
+    assert_eq!((put.field("user"), stub.seen()[1].field("user")), (Some("root"), None));
 
     let refused = native.write_file("s", "/full", WriteFile::new()).unwrap().finish().await;
     assert!(matches!(refused, Err(Error::LimitExceeded(_))), "{refused:?}");
@@ -200,7 +202,7 @@ async fn a_reader_hears_of_a_file_that_breaks_off() {
         socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\nx-roadstead-mode: 0750\r\n\r\nhalf").await.unwrap();
     });
     let client = roadstead_sdk::AgentBay::builder().api_key("k").endpoint(format!("http://127.0.0.1:{port}")).build().unwrap();
-    let mut reader = client.native().read_file("s", "/a", 0, None).await.unwrap();
+    let mut reader = client.native().read_file("s", "/a", ReadFile::new()).await.unwrap();
     assert_eq!((reader.len(), reader.permissions()), (Some(10), Some(0o750)));
     assert!(reader.read_to_end(&mut Vec::new()).await.is_err());
     server.await.unwrap();

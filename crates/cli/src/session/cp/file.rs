@@ -6,7 +6,7 @@ use super::{fresh_name, inside};
 use crate::failure::Failure;
 use crate::session::terminal;
 use roadstead_sdk::FileReader;
-use roadstead_sdk::native::{Native, WriteFile};
+use roadstead_sdk::native::{Native, ReadFile, WriteFile};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub(super) async fn up_from_stdin(native: &Native, to: &Inside, progress: Progre
 
 /// A file to here.
 pub(super) async fn down(native: &Native, from: &Inside, to: &Path, progress: Progress) -> Result<u64, Failure> {
-    let reader = native.read_file(&from.session, &from.path, 0, None).await?;
+    let reader = native.read_file(&from.session, &from.path, ReadFile::new().user(from.user)).await?;
     // What is no file (a terminal, a pipe, /dev/null) is written to, not replaced.
     if to.exists() && !to.is_file() {
         let file = std::fs::OpenOptions::new().write(true).open(to).map_err(|error| Failure::io("writing", to, &error))?;
@@ -59,7 +59,7 @@ pub(super) async fn down(native: &Native, from: &Inside, to: &Path, progress: Pr
 
 /// A file to standard output.
 pub(super) async fn down_to_stdout(native: &Native, from: &Inside, progress: Progress) -> Result<u64, Failure> {
-    let reader = native.read_file(&from.session, &from.path, 0, None).await?;
+    let reader = native.read_file(&from.session, &from.path, ReadFile::new().user(from.user)).await?;
     drain(reader, from, std::io::stdout(), Path::new("standard output"), progress).await
 }
 
@@ -87,7 +87,7 @@ async fn pour(
     how: WriteFile,
     mut progress: Progress,
 ) -> Result<u64, Failure> {
-    let mut writer = native.write_file(&to.session, &to.path, how)?;
+    let mut writer = native.write_file(&to.session, &to.path, how.user(to.user))?;
     let mut buffer = vec![0; PIECE];
     loop {
         // A writer that is dropped unfinished leaves the file inside as it was.

@@ -2,11 +2,8 @@
 
 use crate::env::quote;
 use crate::failure::Failure;
-use roadstead_sdk::native::{Exec, Native};
+use roadstead_sdk::native::{Exec, Native, User};
 use std::path::{Path, PathBuf};
-
-/// Home of a session's user: where paths that do not start with `/` start.
-const HOME: &str = "/home/wuying";
 
 /// A side.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,6 +20,8 @@ pub(super) struct Inside {
     pub(super) session: String,
     /// Absolute.
     pub(super) path: String,
+    /// Who reads and writes there.
+    pub(super) user: User,
 }
 
 /// What a path is.
@@ -34,13 +33,14 @@ pub(super) enum Kind {
 }
 
 impl Place {
-    /// `ID:/path`, `-`, or a path here; one with a colon is written with a slash before it.
-    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
+    /// `ID:/path`, `-`, or a path here; one with a colon is written with a slash before it. Paths inside that do not start
+    /// with `/` start in the user's home.
+    pub(super) fn parse(text: &str, user: User) -> Result<Self, Failure> {
         match text.split_once(':') {
             _ if text == "-" => Ok(Self::Standard),
             Some((session, path)) if !session.is_empty() && !session.contains('/') => {
-                let path = if path.starts_with('/') { path.to_owned() } else { format!("{HOME}/{path}") };
-                Ok(Self::Inside(Inside { session: session.to_owned(), path }))
+                let path = if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", home(user)) };
+                Ok(Self::Inside(Inside { session: session.to_owned(), path, user }))
             }
             _ if text.is_empty() => Err(Failure::new("an empty path names nothing")),
             _ => Ok(Self::Here(PathBuf::from(text))),
@@ -54,7 +54,7 @@ impl Inside {
         let path = quote(&self.path);
         let line =
             format!("if [ -d {path} ]; then echo directory; elif [ -e {path} ] || [ -L {path} ]; then echo other; else echo nothing; fi");
-        let done = native.exec(&self.session, &Exec::new(line)).await?;
+        let done = native.exec(&self.session, &Exec::new(line).user(self.user)).await?;
         match done.stdout.trim() {
             "directory" => Ok(Kind::Directory),
             "other" => Ok(Kind::Other),
@@ -92,6 +92,10 @@ impl std::fmt::Display for Inside {
     }
 }
 
+fn home(user: User) -> &'static str {
+    if user == User::Root { "/root" } else { "/home/wuying" }
+}
+
 /// The last part of a path here.
 pub(super) fn name_of(path: &Path) -> Result<String, Failure> {
     let full = path.canonicalize().map_err(|error| Failure::io("reading", path, &error))?;
@@ -107,8 +111,8 @@ mod tests {
 
     #[test]
     fn a_side_is_read_as_it_is_meant() {
-        let inside = |session: &str, path: &str| Place::Inside(Inside { session: session.into(), path: path.into() });
-        let check = |text: &str, place: Place| assert_eq!(Place::parse(text).unwrap(), place, "{text}");
+        let inside = |session: &str, path: &str| Place::Inside(Inside { session: session.into(), path: path.into(), user: User::Wuying });
+        let check = |text: &str, place: Place| assert_eq!(Place::parse(text, User::Wuying).unwrap(), place, "{text}");
         check("session-1:/a b", inside("session-1", "/a b"));
         check("session-1:a/b:c", inside("session-1", "/home/wuying/a/b:c"));
         check("session-1:", inside("session-1", "/home/wuying/"));
@@ -116,13 +120,15 @@ mod tests {
         check("./a:b", Place::Here("./a:b".into()));
         check("/a:b", Place::Here("/a:b".into()));
         check("a", Place::Here("a".into()));
-        assert!(Place::parse("").is_err());
+        assert!(Place::parse("", User::Wuying).is_err());
+        let root = |path: &str| Place::Inside(Inside { session: "s".into(), path: path.into(), user: User::Root });
+        assert_eq!((Place::parse("s:a", User::Root).unwrap(), Place::parse("s:/a", User::Root).unwrap()), (root("/root/a"), root("/a")));
     }
 
     #[test]
     fn parents_and_names_are_those_of_the_path() {
         let check = |path: &str, parent: &str, name: Option<&str>| {
-            let inside = Inside { session: "s".into(), path: path.into() };
+            let inside = Inside { session: "s".into(), path: path.into(), user: User::Wuying };
             assert_eq!((inside.parent(), inside.name()), (parent, name), "{path}");
         };
         check("/a/b", "/a", Some("b"));

@@ -40,7 +40,7 @@ pub(super) async fn up(native: &Native, from: &Path, to: &Inside, mut progress: 
         Kind::Directory => format!("exec tar -xpf - --no-same-owner -C {}", quote(&to.path)),
         Kind::Other => return Err(inside("writing", to, "it is there and is no directory")),
     };
-    let mut command = native.exec_stream(&to.session, &Exec::new(script).stdin(true)).await?;
+    let mut command = native.exec_stream(&to.session, &Exec::new(script).user(to.user).stdin(true)).await?;
     let (Some(mut stdin), signals) = (command.stdin(), command.signals()) else {
         return Err(inside("writing", to, "it takes no input"));
     };
@@ -90,7 +90,7 @@ pub(super) async fn up(native: &Native, from: &Path, to: &Inside, mut progress: 
 /// A directory to here.
 pub(super) async fn down(native: &Native, from: &Inside, to: &Path, mut progress: Progress) -> Result<u64, Failure> {
     let script = format!("exec tar -cf - -C {} .", quote(&from.path));
-    let mut command = native.exec_stream(&from.session, &Exec::new(script)).await?;
+    let mut command = native.exec_stream(&from.session, &Exec::new(script).user(from.user)).await?;
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     let target = unpack::Target::new(to)?;
     let (root, bridge) = (target.root().to_owned(), SyncIoBridge::new(theirs));

@@ -144,6 +144,7 @@ async fn tools_are_listed_as_text_and_an_unknown_image_is_told_the_known_ones() 
     let body = world.ok("ListMcpTools", &[]).await;
     let tools: Value = serde_json::from_str(body["Data"].as_str().unwrap()).unwrap();
     assert!(tools.as_array().unwrap().iter().any(|tool| tool["name"] == "read_file"));
+    assert!(world.ok("ListMcpTools", &[("ImageId", "agb-code-space-1")]).await.to_string().contains("run_code"));
     for action in ["ListMcpTools", "CreateMcpSession"] {
         let message = world.refused(action, &[("ImageId", "windows_latest")], 400, "InvalidParameter").await;
         assert!(message.contains("linux_latest"), "{message}");

@@ -10,10 +10,8 @@ pub(super) mod wire;
 use super::Caller;
 use super::handlers::{Reply, session_id};
 use super::problem::{Problem, error_info};
-use crate::web_socket::{self, CloseCode, Incoming, Outgoing, Said};
-use axum::extract::Path;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use crate::web_socket::{self, CloseCode, Incoming, Lost, Outgoing, Refused, Said, WebSocket};
+use axum::extract::{Path, Request};
 use axum::response::Response;
 use http::StatusCode;
 use relay::End;
@@ -38,8 +36,8 @@ use wire::Kind;
 ///   `{"kind":"missed"}`, until the client closes.
 ///
 /// Any of them ends with `{"kind":"failed","error":{"code","message"}}` when it could not go on. The server then closes:
-/// 1000 after the last message, 1001 when it stops, 1008 when the client said what it may not say, 1011 when it broke. It
-/// pings every 30 s and gives up a client of which nothing has come for 5 min.
+/// 1000 after the last message, 1001 when it stops, 1002, 1007 or 1009 when a message cannot be read, 1008 when the client said
+/// what it may not say, 1011 when it broke. It pings every 30 s and gives up a client of which nothing has come for 5 min.
 #[utoipa::path(
     get,
     path = "/v1/sessions/{id}/streams/{kind}",
@@ -49,26 +47,19 @@ use wire::Kind;
     ),
     responses((status = 101, description = "A WebSocket."), (status = 426, description = "The request is no WebSocket upgrade."))
 )]
-pub(super) async fn open(
-    caller: Caller,
-    Path((id, kind)): Path<(String, String)>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Reply<Response> {
+pub(super) async fn open(caller: Caller, Path((id, kind)): Path<(String, String)>, mut request: Request) -> Reply<Response> {
     let id = session_id(&caller, &id)?;
     caller.ask_soon(caller.app.control.session(&caller.cx, &id)).await?;
     let kind = Kind::parse(&kind).ok_or_else(no_such_kind)?;
-    let upgrade = upgrade.map_err(|rejection| Problem::new(StatusCode::UPGRADE_REQUIRED, "no_web_socket", rejection.body_text()))?;
-    // The request's own place ends with its answer; a stream goes on.
-    let place = caller.app.admission.request().map_err(|fault| Problem::from_fault(&fault))?;
-    let counted = caller.app.work.token();
-    Ok(web_socket::bounded(upgrade).on_upgrade(async move |socket| {
-        serve(caller, id, kind, socket).await;
-        drop((place, counted));
-    }))
+    let app = caller.app.clone();
+    web_socket::upgrade(&app, &mut request, async move |socket| serve(caller, id, kind, socket).await).map_err(|refused| match refused {
+        Refused::NoHandshake => Problem::new(StatusCode::UPGRADE_REQUIRED, "no_web_socket", Refused::NO_HANDSHAKE),
+        Refused::Fault(fault) => Problem::from_fault(&fault),
+    })
 }
 
 async fn serve(caller: Caller, id: SessionId, kind: Kind, socket: WebSocket) {
-    let (mut incoming, mut outgoing) = web_socket::halves(socket, &caller.app.timeouts);
+    let (mut incoming, mut outgoing) = web_socket::halves(socket, &caller.app);
     let end = match begin(&caller, &id, kind, &mut incoming).await {
         Ok(packets) => relay::relay(&caller, kind, packets, &mut incoming, &mut outgoing).await,
         Err(end) => end,
@@ -82,7 +73,7 @@ async fn begin(caller: &Caller, id: &SessionId, kind: Kind, incoming: &mut Incom
     let first = tokio::time::timeout(limit, incoming.next()).await.map_err(|_| {
         End::Refused(format!("the first message did not come within {} s; it says what the stream is to be", limit.as_secs()))
     })?;
-    let wanted = match first.map_err(|_| End::Gone)? {
+    let wanted = match first.map_err(End::Lost)? {
         Said::Text(text) => kind.opening(&text, &caller.app.control).map_err(End::Refused)?,
         Said::Binary(_) => return Err(End::Refused("the first message must be text: JSON that says what the stream is to be".into())),
     };
@@ -95,17 +86,18 @@ async fn begin(caller: &Caller, id: &SessionId, kind: Kind, incoming: &mut Incom
 /// Tells the client how it ended, when there is one and it does not know.
 async fn finish(caller: &Caller, id: &SessionId, kind: Kind, end: End, incoming: Incoming, mut outgoing: Outgoing) {
     let (fault, code, reason) = match end {
-        End::Gone => return,
-        End::Said => return outgoing.close(incoming, CloseCode::Normal, "").await,
+        End::Lost(Lost::Gone | Lost::Silent) => return,
+        End::Said => return outgoing.close(incoming, CloseCode::Normal, "".into()).await,
+        End::Lost(Lost::Unreadable(code, why)) => (Fault::invalid(why), code, "a message that cannot be read"),
         End::Refused(message) => (Fault::invalid(message), CloseCode::Policy, "a message that cannot be used"),
-        End::Failed(fault) => (fault, CloseCode::Failed, "the stream failed"),
-        End::Broken => (broken(caller, id).await, CloseCode::Failed, "the session broke off"),
+        End::Failed(fault) => (fault, CloseCode::Error, "the stream failed"),
+        End::Broken => (broken(caller, id).await, CloseCode::Error, "the session broke off"),
         End::Draining => (Fault::new(ErrorCode::Unavailable, kind.on_drain()), CloseCode::Away, "the server is stopping; sessions stay"),
     };
     caller.trail.fault(&fault);
     let message = json!({ "kind": "failed", "error": error_info(&fault, &caller.trail) });
     if outgoing.text(message.to_string()).await.is_ok() {
-        outgoing.close(incoming, code, reason).await;
+        outgoing.close(incoming, code, reason.into()).await;
     }
 }
 

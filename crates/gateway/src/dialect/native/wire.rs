@@ -5,7 +5,7 @@ use protocol::tools::shell::{Cut, ShellResult};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use types::{ImageManifest, SandboxUser};
+use types::{ImageId, ImageManifest, SandboxUser};
 use utoipa::ToSchema;
 
 /// What went wrong.
@@ -356,6 +356,8 @@ impl From<protocol::tools::metrics::Metrics> for Metrics {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Image {
     pub(super) id: String,
+    /// Further names that a session can be asked for by.
+    pub(super) aliases: Vec<String>,
     pub(super) os: String,
     pub(super) arch: String,
     pub(super) description: String,
@@ -366,10 +368,11 @@ pub(super) struct Image {
     pub(super) built_at: Option<String>,
 }
 
-impl From<ImageManifest> for Image {
-    fn from(manifest: ImageManifest) -> Self {
+impl Image {
+    pub(super) fn new(manifest: ImageManifest, aliases: &[ImageId]) -> Self {
         let ImageManifest { id, os, arch, description, capabilities, built_at, .. } = manifest;
-        Self { id: id.to_string(), os, arch, description, capabilities, built_at }
+        let aliases = aliases.iter().map(ImageId::to_string).collect();
+        Self { id: id.to_string(), aliases, os, arch, description, capabilities, built_at }
     }
 }
 

@@ -73,14 +73,14 @@ impl Call<'_> {
 
     /// The tools of an image, as JSON text.
     pub(in crate::dialect) async fn tools(&self, image: Option<&str>) -> Result<String, Refusal> {
-        let capabilities = self.ask_soon(Subject::Other, self.app.capabilities(image.unwrap_or(DEFAULT_IMAGE))).await?;
-        Ok(tool_list(&capabilities))
+        let image = self.ask_soon(Subject::Other, self.app.control.image(image.unwrap_or(DEFAULT_IMAGE))).await?;
+        Ok(tool_list(&image.capabilities))
     }
 
     /// The tools of a session. Without the list SDKs still work, so its failure fails nothing.
     pub(in crate::dialect) async fn tools_of(&self, view: &SessionView) -> String {
-        match self.app.capabilities(view.image.as_str()).await {
-            Ok(capabilities) => tool_list(&capabilities),
+        match self.app.control.image(view.image.as_str()).await {
+            Ok(image) => tool_list(&image.capabilities),
             Err(fault) => {
                 self.trail.fault(&fault);
                 String::new()

@@ -13,7 +13,9 @@ use runtime::ByteStream;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::DuplexStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 type Client = WebSocketStream<DuplexStream>;
 
@@ -21,7 +23,7 @@ async fn connect(world: &World, room: usize) -> (Client, tokio::task::JoinHandle
     let (cx, id, _) = world.token_session().await;
     let end = world.app.control.session_end(&cx, &id).unwrap();
     let (ours, theirs) = tokio::io::duplex(room);
-    let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+    let server = web_socket::bounded(theirs).await;
     let serving = tokio::spawn(connection::run(world.app.clone(), cx, id, end, server));
     (WebSocketStream::from_raw_socket(ours, Role::Client, None).await, serving)
 }
@@ -131,7 +133,7 @@ async fn a_watch_is_answered_once_and_then_pushes_under_its_servers_name() {
 async fn silent_and_deaf_clients_are_let_go() {
     let quick = Duration::from_millis(50);
     let timeouts =
-        Timeouts { socket_ping: quick, socket_silence: 4 * quick, socket_recheck: quick, socket_write: 4 * quick, ..Timeouts::default() };
+        Timeouts { socket_ping: quick, silence: 4 * quick, socket_recheck: quick, socket_write: 4 * quick, ..Timeouts::default() };
     let world = World::with(timeouts, scripted).await;
 
     // Who answers pings stays.

@@ -162,7 +162,7 @@ async fn feed(
     known: Option<u64>,
     pieces: &mpsc::Sender<Piece>,
 ) -> Result<(), &'static str> {
-    let silence = caller.app.timeouts.stream_silence;
+    let silence = caller.app.timeouts.silence;
     let send = async |piece| match timeout(silence, pieces.send(piece)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err("the client has gone"),
@@ -197,7 +197,7 @@ async fn feed(
 
 /// Sends a request's body into a session and returns what that came to.
 async fn pour(caller: &Caller, id: &SessionId, body: &mut Body, packets: PacketStream) -> Reply<FileWriteOutput> {
-    let silence = caller.app.timeouts.stream_silence;
+    let silence = caller.app.timeouts.silence;
     let (mut into, mut out_of) = packets.split();
     loop {
         let frame = tokio::select! {

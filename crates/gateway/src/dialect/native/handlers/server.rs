@@ -5,9 +5,10 @@ use crate::dialect::native::Caller;
 use crate::dialect::native::problem::Problem;
 use crate::dialect::native::streams;
 use crate::dialect::native::streams::wire::{CodeStream, ExecStream, PtyStream, WatchStream};
-use crate::dialect::native::wire::{ErrorBody, Health, ImageList, ShutDown};
+use crate::dialect::native::wire::{ErrorBody, Health, Image, ImageList, ShutDown};
 use axum::Json;
 use http::StatusCode;
+use types::ImageManifest;
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
@@ -52,7 +53,11 @@ pub(in super::super) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
 #[utoipa::path(get, path = "/v1/images", responses((status = 200, body = ImageList)))]
 pub(in super::super) async fn images(caller: Caller) -> Reply<Json<ImageList>> {
     let images = caller.ask_soon(caller.app.control.images()).await?;
-    Ok(Json(ImageList { images: images.into_iter().map(Into::into).collect() }))
+    let shown = |manifest: ImageManifest| {
+        let aliases = caller.app.control.image_aliases(&manifest.id);
+        Image::new(manifest, &aliases)
+    };
+    Ok(Json(ImageList { images: images.into_iter().map(shown).collect() }))
 }
 
 /// Ends every session and then the server (admin keys only).

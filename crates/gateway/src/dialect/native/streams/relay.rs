@@ -2,23 +2,23 @@
 
 use super::wire::Kind;
 use crate::dialect::native::Caller;
-use crate::web_socket::{Gone, Incoming, Outgoing, Said};
-use axum::extract::ws::Utf8Bytes;
+use crate::web_socket::{self, Gone, Incoming, Lost, Outgoing, Said};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use protocol::packet::{MAX_PACKET, Packet};
 use runtime::PacketStream;
 use serde::Deserialize;
-use types::{ErrorCode, Fault};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use types::Fault;
 
 /// How a stream ended.
 #[derive(Debug)]
 pub(super) enum End {
     /// The session said its last message, and the client has it.
     Said,
-    /// The client left.
-    Gone,
+    /// Nothing more comes from the client.
+    Lost(Lost),
     /// The client said what it may not say.
     Refused(String),
     /// It could not be opened.
@@ -42,21 +42,8 @@ pub(super) async fn relay(caller: &Caller, kind: Kind, packets: PacketStream, in
     tokio::select! {
         end = outward(out_of, outgoing) => end,
         end = inward(kind, incoming, into) => end,
-        fault = revoked(caller) => End::Failed(fault),
+        fault = web_socket::revoked(&caller.app, &caller.cx.identity) => End::Failed(fault),
         () = caller.app.draining.cancelled() => End::Draining,
-    }
-}
-
-/// Waits until the key that opened the stream no longer holds.
-async fn revoked(caller: &Caller) -> Fault {
-    loop {
-        tokio::time::sleep(caller.app.timeouts.socket_recheck).await;
-        let identity = &caller.cx.identity;
-        match caller.app.control.check_not_revoked(&identity.tenant, &identity.key).await {
-            Err(fault) if fault.code() == ErrorCode::Unauthenticated => return fault,
-            // Whether it holds cannot be said now; the next look may tell.
-            _ => {}
-        }
     }
 }
 
@@ -67,7 +54,7 @@ async fn outward(mut packets: SplitStream<PacketStream>, outgoing: &mut Outgoing
             packet = packets.next() => packet,
             () = outgoing.ping_due() => match outgoing.ping().await {
                 Ok(()) => continue,
-                Err(Gone) => return End::Gone,
+                Err(Gone) => return End::Lost(Lost::Gone),
             },
         };
         let sent = match packet {
@@ -87,7 +74,7 @@ async fn outward(mut packets: SplitStream<PacketStream>, outgoing: &mut Outgoing
             None => return End::Broken,
         };
         if let Err(Gone) = sent {
-            return End::Gone;
+            return End::Lost(Lost::Gone);
         }
     }
 }
@@ -99,7 +86,7 @@ async fn inward(kind: Kind, incoming: &mut Incoming, mut packets: SplitSink<Pack
     let mut open = true;
     loop {
         let ready = match incoming.next().await {
-            Err(Gone) => return End::Gone,
+            Err(lost) => return End::Lost(lost),
             Ok(said) => match understood(kind, said) {
                 Ok(ready) => ready,
                 Err(text) => return End::Refused(text),
