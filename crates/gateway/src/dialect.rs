@@ -1,7 +1,8 @@
 //! The protocols that the API listeners speak, one folder each.
 //!
 //! A dialect's folder holds its wire form, its decoding into typed calls, its encoding of results and its own mapping
-//! of failures. What differs between versions of a foreign SDK is decided there and nowhere else.
+//! of failures. What differs between versions of a foreign SDK is decided there and nowhere else. The two foreign vendors'
+//! dialects know nothing of each other; what is the same in both is in `vendor`.
 
 #[cfg(feature = "agb")]
 pub(crate) mod agb;
