@@ -55,13 +55,15 @@ pub(crate) fn run(args: LogsArgs, data_dir: &Path, json: bool) -> Result<(), Fai
         })?;
     }
     last.iter().for_each(|line| show(line, json));
-    while args.follow {
-        std::thread::sleep(LOOK);
-        reader.added(&directory, |line| {
-            if wanted(&line) {
-                show(&line, json);
-            }
-        })?;
+    if args.follow {
+        loop {
+            std::thread::sleep(LOOK);
+            reader.added(&directory, |line| {
+                if wanted(&line) {
+                    show(&line, json);
+                }
+            })?;
+        }
     }
     match args.request {
         Some(id) if !found => Err(Failure::new(format!(

@@ -192,7 +192,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outgoing<S> {
     /// bytes unread is reset, and what was last said could be lost.
     pub(crate) async fn close(mut self, mut incoming: Incoming<S>, code: CloseCode, reason: Cow<'static, str>) {
         let mut reason = reason.into_owned();
-        reason.truncate(reason.floor_char_boundary(MAX_REASON));
+        while reason.len() > MAX_REASON {
+            reason.pop();
+        }
         let frame = CloseFrame { code, reason: reason.into() };
         let parting = async {
             if self.send(Message::Close(Some(frame))).await.is_ok() {

@@ -28,6 +28,7 @@
 //! * Every result is a [`Response`], which is the value and the request's id.
 //! * Every failure is an [`Error`], which says of what kind it is and whether trying again helps.
 //! * [`native`] is what only a Roadstead server offers.
+//! * [`agb`] says how what a program on AGB's SDK does is written here.
 //!
 //! Every call may be dropped before it is done. What only asks is asked again, twice at most, when the connection broke or
 //! the service was overloaded, and so is what a rate limit refused; nothing else is repeated behind the caller's back.
@@ -71,6 +72,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod agb;
 mod client;
 mod code;
 mod command;

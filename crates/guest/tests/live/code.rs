@@ -5,7 +5,9 @@ use crate::host::{Host, meta};
 use futures::StreamExt;
 use protocol::packet::PacketCodec;
 use protocol::streams::{CodeEvent, CodeOpen};
-use protocol::{StreamOpen, ToolErrorCode, ToolOutcome};
+use protocol::{CALL_META_KEY, GENERATION, StreamOpen, ToolErrorCode, ToolOutcome};
+use rmcp::model::{CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest, RequestMetaObject};
+use rmcp::service::{PeerRequestOptions, serve_client};
 use runtime::Runtime;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -182,6 +184,47 @@ async fn output_streams_while_the_code_runs_and_the_code_outlives_its_stream() {
         host.shell("touch two; for i in $(seq 200); do test -e two.seen && break; sleep 0.02; done; ls two.seen").await["exit_code"],
         0
     );
+}
+
+#[tokio::test]
+async fn code_that_is_cancelled_in_line_never_runs_and_what_runs_goes_on() {
+    let Some(host) = start() else { return };
+    let mut first = stream(&host, "wait /home/wuying/go", 60.0).await;
+    assert_eq!(event(&mut first).await, Some(CodeEvent::Starting));
+    assert_eq!(event(&mut first).await, Some(CodeEvent::Stdout { text: "waiting".into() }));
+
+    // Were it run, it would find `second` and leave `second.seen`.
+    host.shell("touch second").await;
+    let call = meta("wuying");
+    let arguments = json!({ "language": "python", "code": "wait /home/wuying/second", "timeout_s": 60.0 });
+    let mcp = host.runtime.open_stream(&"sb-test".parse().unwrap(), &StreamOpen::Mcp { generation: GENERATION }).await.unwrap();
+    let client = serve_client((), tokio::io::split(mcp)).await.unwrap();
+    let mut named = RequestMetaObject::new();
+    named.0.0.insert(CALL_META_KEY.into(), json!(call));
+    let params = CallToolRequestParams::new("run_code").with_arguments(arguments.as_object().unwrap().clone());
+    let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+    let asked = client.send_request_with_option(request, PeerRequestOptions::no_options().with_meta(named)).await.unwrap();
+    let outcome = async {
+        let mut outcome = std::pin::pin!(host.guest.call_tool(&call, "run_code", arguments));
+        // Said until it was heard: whether the request or its cancellation is looked at first is not ours to say.
+        let mut again = tokio::time::interval(Duration::from_millis(5));
+        loop {
+            tokio::select! {
+                outcome = &mut outcome => return outcome.unwrap(),
+                _ = again.tick() => client.notify_cancelled(CancelledNotificationParam::new(Some(asked.id.clone()), None)).await.unwrap(),
+            }
+        }
+    };
+    let outcome = tokio::time::timeout(Duration::from_secs(30), outcome).await.expect("it was not cancelled while it waited");
+    let error = outcome.unwrap_err();
+    assert!(error.code == ToolErrorCode::Cancelled && error.message.contains("before its code was run"), "{error}");
+
+    host.shell("touch go").await;
+    let ended = event(&mut first).await;
+    assert!(matches!(ended, Some(CodeEvent::Ended { timed_out: false, state_lost: false, .. })), "{ended:?}");
+    assert_eq!(printed(&host, "print after").await, "after");
+    assert_eq!(host.shell("ls go.seen second.seen").await["stdout"], "go.seen\n", "it ran all the same");
+    client.cancel().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,14 +1,12 @@
 //! Our requests are those of the official Python SDK, field by field: both do the same walk against one recording server.
 
-#[path = "../wire/stub.rs"]
+#[path = "../../../crates/sdk/tests/wire/stub.rs"]
 #[allow(dead_code, reason = "the other tests need more of it")]
 mod stub;
 
 use roadstead_sdk::{CallOptions, CreateSessionParams, Edit, Language, LinkParams, ListParams};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 use stub::{Reply, Request, Stub, ok, tool};
 
@@ -38,7 +36,7 @@ fn answer(request: &Request) -> Reply {
 
 #[tokio::test]
 async fn our_requests_are_those_of_the_official_sdk() {
-    let python = tokio::task::spawn_blocking(python).await.unwrap();
+    let python = tokio::task::spawn_blocking(|| tests::conformance::virtualenv(VERSION, &[])).await.unwrap().unwrap();
     let theirs = Stub::new(answer).await;
     let walk = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recording/walk.py");
     let run = tokio::process::Command::new(python).args([walk, &theirs.endpoint()]).output();
@@ -129,28 +127,4 @@ fn fields(map: &BTreeMap<String, String>) -> BTreeMap<String, Value> {
         Some((name.clone(), value))
     };
     map.iter().filter_map(field).collect()
-}
-
-/// The interpreter of a virtual environment that has the release, made once per target directory.
-fn python() -> PathBuf {
-    let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
-    let dir = target.join(format!("sdk/agentbay-python-{VERSION}"));
-    let python = dir.join("bin/python");
-    let query = "import importlib.metadata as m; print(m.version('wuying-agentbay-sdk'))";
-    let installed = || {
-        let output = Command::new(&python).args(["-c", query]).output();
-        output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == VERSION)
-    };
-    if !installed() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir));
-        let package = format!("wuying-agentbay-sdk=={VERSION}");
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &package]));
-        assert!(installed(), "version {VERSION} was asked for, another one was installed");
-    }
-    python
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
