@@ -106,9 +106,12 @@ fn symbol(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// `Python 0.22.3` for `python-0.22.3`.
+/// `Python 0.22.3` for `python-0.22.3`, `AGB 0.12.0` for `agb-0.12.0`.
 fn heading(release: &str) -> String {
     let (sdk, version) = release.split_once('-').unwrap_or((release, ""));
+    if sdk == "agb" {
+        return format!("AGB {version}");
+    }
     let mut letters = sdk.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{} {version}", letters.as_str())

@@ -13,7 +13,7 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBASc
 
 
 async def code(bench, session, text, language="python", **more):
-    return await aw(session.code.run_code(text, language, **more))
+    return await aw(bench.sdk.run_code(session)(text, language, **more))
 
 
 def output(result):
@@ -141,7 +141,7 @@ async def language(bench, name, first, then, wanted):
 @scenario("code-stream")
 async def stream(bench):
     session = await bench.session(IMAGE)
-    need_parameter(session.code.run_code, "stream_beta")
+    need_parameter(bench.sdk.run_code(session), "stream_beta")
     folder = await bench.folder(session, "stream")
     chunks, made = [], threading.Event()
 

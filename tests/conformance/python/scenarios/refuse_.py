@@ -21,7 +21,7 @@ async def refused(call):
         result = await aw(call())
         assert not result.success, "it claims success"
         text = error_of(result)
-    except AssertionError:
+    except (AssertionError, Absent):
         raise
     except Exception as error:
         text = str(error)
