@@ -54,7 +54,7 @@ async def stream_error(bench):
     assert "KeyError" in str(told) + error_of(result) + str(vars(result.error)), (told, vars(result))
     assert (await aw(run("1 + 1", "python", stream_beta=True))).success
     slow = await aw(run("while True: pass", "python", timeout_s=3, stream_beta=True))
-    assert not slow.success and "time" in error_of(slow).lower(), error_of(slow)
+    assert not slow.success and any(word in error_of(slow).lower() for word in ("time", "interrupt")), error_of(slow)
 
 
 @scenario("agb-stream-big")
@@ -93,7 +93,7 @@ async def ws_client(bench):
         endless.cancel()
     finally:
         client.close()
-    await bench.sdk.until(lambda: states[0] == "OPEN" and states[-1] == "CLOSED", f"opened, then closed: {states}")
+    await bench.sdk.until(lambda: "OPEN" in states and states[-1] == "CLOSED", "it told that it opened and closed")
 
 
 @scenario("agb-ws-async")

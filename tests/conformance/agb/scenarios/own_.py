@@ -122,7 +122,7 @@ async def bad_arguments(bench):
     for name, args, word in (
         ("read_file", {}, "path"),
         ("read_file", {"path": 5}, "path"),
-        ("write_file", {"path": "relative", "content": "x", "mode": "overwrite"}, "relative"),
+        ("write_file", {"path": "/tmp/conformance/never", "content": "x", "mode": "sideways"}, "sideways"),
         ("shell", {"command": "true", "timeout_ms": "soon"}, "timeout_ms"),
         ("shell", {"command": "true", "cwd": "/nowhere/at/all"}, "/nowhere/at/all"),
     ):
@@ -203,3 +203,13 @@ async def watch_two(bench):
     stop.set()
     for side, other in (("left", "right"), ("right", "left")):
         assert not [event.path for event in seen[side] if f"only-{other}" in event.path], seen
+
+
+@scenario("agb-shell-json")
+async def shell_json(bench):
+    session = await bench.session()
+    text = '{"stdout": "not this", "exit_code": 3, "result": []}'
+    ran = await bench.run(session, f"echo '{text}'")
+    assert ran.success and ran.text == text + "\n", ran
+    ran = await bench.run(session, "echo '[1]'; exit 4")
+    assert not ran.success, ran

@@ -10,7 +10,7 @@ from bench import Ran, scenario
 from sdk import Absent, aw, error_of, takes
 
 # An id that none can have may be refused as such.
-NOT_FOUND = ("not found", "notfound", "session id", "sessionid")
+NOT_FOUND = ("not found", "notfound", "does not exist", "session id", "sessionid")
 
 
 @contextlib.contextmanager
