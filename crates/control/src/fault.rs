@@ -41,5 +41,5 @@ pub(crate) fn runtime(operation: &str, error: RuntimeError) -> Fault {
 
 /// Unknown, foreign, deleting and deleted sessions, all alike.
 pub(crate) fn no_session(id: &SessionId) -> Fault {
-    Fault::not_found(format!("session {id} was not found: it does not exist or has been released; make a new one"))
+    Fault::not_found(format!("session {id} was not found: it does not exist, has expired or was released; make a new one"))
 }

@@ -23,6 +23,7 @@ pub(crate) struct App {
     /// How clients reach the API.
     pub(crate) public: Origin,
     /// Where the API listens without TLS, if it does.
+    #[cfg_attr(not(feature = "agentbay"), expect(dead_code, reason = "only AgentBay's clients are told of it"))]
     pub(crate) plain: Option<SocketAddr>,
     pub(crate) links: Origin,
     pub(crate) limits: Limits,

@@ -86,6 +86,8 @@ pub struct Timeouts {
     /// A call over the direct route beyond its own limit, and a whole transfer of a file. Default 890 s: official SDKs
     /// stop listening there after 900 s.
     pub direct: Duration,
+    /// From one blank to the next while an answer is awaited by clients that give up after a silence. Default 2 s.
+    pub sign_of_life: Duration,
     /// From one ping to the next on a session's WebSocket. Default 30 s.
     pub socket_ping: Duration,
     /// A session's WebSocket is closed when its client has sent nothing, not even an answer to a ping, for this long.
@@ -124,6 +126,7 @@ impl Default for Timeouts {
             body: Duration::from_secs(60),
             call: Duration::from_secs(55),
             direct: Duration::from_secs(890),
+            sign_of_life: Duration::from_secs(2),
             socket_ping: Duration::from_secs(30),
             socket_silence: Duration::from_secs(75),
             socket_write: Duration::from_secs(30),

@@ -23,10 +23,9 @@ mod utf8;
 mod vpc;
 
 pub(crate) use token::issue as token;
-pub(crate) use vpc::address as vpc_address;
 
 use crate::app::App;
-use crate::front::Dialect;
+use crate::front::{Dialect, Manner};
 use crate::request::Trail;
 use axum::body::Body;
 use http::{Method, Request, Response};
@@ -59,7 +58,10 @@ pub(crate) fn serves(path: &str) -> bool {
 
 impl Dialect for Direct {
     const NAME: &'static str = "direct";
-    const OUTLIVES_CLIENT: bool = true;
+
+    fn manner(_: &Request<Body>) -> Manner {
+        Manner::ToItsEnd
+    }
 
     async fn serve(app: Arc<App>, trail: Arc<Trail>, request: Request<Body>) -> Response<Body> {
         let path = request.uri().path().to_owned();
@@ -79,7 +81,7 @@ impl Dialect for Direct {
         })
     }
 
-    fn rescue(fault: &Fault, trail: &Trail) -> Response<Body> {
+    fn rescue(fault: &Fault, trail: &Trail, _: &str) -> Response<Body> {
         let refusal = Refusal::from_fault(fault);
         trail.code(refusal.code());
         refusal.into_response(trail.request())

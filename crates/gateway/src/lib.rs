@@ -7,7 +7,8 @@
 //! ```text
 //!  https, http (loopback) ──► /v1/…                  dialect::native
 //!                             /direct/…, /callTool   direct: calls and streams of one session, by its token
-//!                             else                   dialect::agentbay
+//!                             /                      dialect::agentbay (feature `agentbay`)
+//!                             else                   dialect::agb      (feature `agb`): /mcp, /sdk/…, …
 //!  links                  ──► /l/…    a port inside a session      /r/…  facts about a session
 //! ```
 

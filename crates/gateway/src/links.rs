@@ -18,7 +18,7 @@ mod proxy;
 pub(crate) use grant::{Grant, page_url, port_url};
 
 use crate::app::App;
-use crate::front::Dialect;
+use crate::front::{Dialect, Manner};
 use crate::request::Trail;
 use crate::sign::Purpose;
 use axum::body::Body;
@@ -45,7 +45,10 @@ enum Target<'a> {
 
 impl Dialect for Links {
     const NAME: &'static str = "links";
-    const OUTLIVES_CLIENT: bool = false;
+
+    fn manner(_: &Request<Body>) -> Manner {
+        Manner::WithClient
+    }
 
     async fn serve(app: Arc<App>, trail: Arc<Trail>, request: Request<Body>) -> Response<Body> {
         answer(&app, &trail, request).await.unwrap_or_else(|problem| {
@@ -54,7 +57,7 @@ impl Dialect for Links {
         })
     }
 
-    fn rescue(fault: &Fault, trail: &Trail) -> Response<Body> {
+    fn rescue(fault: &Fault, trail: &Trail, _: &str) -> Response<Body> {
         let problem = Problem::from_fault(fault);
         trail.code(problem.code);
         page::problem(problem.status, &problem.text, trail.request())

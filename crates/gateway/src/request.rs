@@ -70,8 +70,17 @@ impl Trail {
         }
     }
 
-    /// The one line about the request.
+    /// The one line about a request that was answered.
     pub(crate) fn finish(&self, status: http::StatusCode) {
+        self.line(Some(status), "request");
+    }
+
+    /// The one line about a request whose client left before the answer.
+    pub(crate) fn left(&self) {
+        self.line(None, "request whose client left");
+    }
+
+    fn line(&self, status: Option<http::StatusCode>, message: &str) {
         let facts = self.facts();
         let or_dash = |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or("-").to_owned();
         tracing::info!(
@@ -81,10 +90,10 @@ impl Trail {
             tenant = %or_dash(facts.identity.as_ref().map(|identity| identity.tenant.as_str())),
             key = %or_dash(facts.identity.as_ref().map(|identity| identity.key.as_str())),
             session = %or_dash(facts.session.as_ref().map(SessionId::as_str)),
-            status = status.as_u16(),
+            status = status.map(|status| status.as_u16()),
             code = %or_dash(Some(&facts.code)),
             ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "request"
+            "{message}"
         );
     }
 

@@ -1,7 +1,7 @@
 //! What the tests of this crate share: a front door over simulated sandboxes, and values.
 
 use crate::app::{App, Reach};
-use crate::config::{GatewayConfig, Timeouts};
+use crate::config::{GatewayConfig, Limits, Timeouts};
 use crate::origin::Origin;
 use async_trait::async_trait;
 use axum::body::Body;
@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use store::SqliteStore;
+use tokio::sync::{Semaphore, watch};
 use types::{Capability, ClientInfo, Clock, Entropy, ImageManifest, Labels, NodeId, SandboxId, SandboxLimits, SessionState, Timestamp};
 
 /// A clock that stands still.
@@ -39,13 +40,37 @@ impl Entropy for Counter {
     }
 }
 
-/// Guests whose tools answer with a canned result: `shell` ends as its command line says (`exit N`, `sleep-ms N` or anything else),
-/// every other tool returns its arguments.
+/// Guests whose tools answer with a canned result: `shell` ends as its command line says (`exit N`, `sleep-ms N`, `wait` or
+/// anything else), every other tool returns its arguments.
 #[derive(Debug)]
-struct Canned;
+pub(crate) struct Canned {
+    gate: Semaphore,
+    ended: watch::Sender<usize>,
+}
+
+impl Canned {
+    /// Lets one command `wait` end.
+    pub(crate) fn release(&self) {
+        self.gate.add_permits(1);
+    }
+
+    /// How many commands have ended.
+    pub(crate) fn ended(&self) -> usize {
+        *self.ended.borrow()
+    }
+
+    /// Waits until so many commands have ended.
+    pub(crate) async fn all_ended(&self, count: usize) {
+        self.ended.subscribe().wait_for(|ended| *ended == count).await.unwrap();
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+struct CannedGuest(Arc<Canned>);
 
 #[async_trait]
-impl ToolGuest for Canned {
+impl ToolGuest for CannedGuest {
     async fn call_tool(&self, call: &CallMeta, name: &str, arguments: Value) -> Result<ToolOutcome, RuntimeError> {
         if name != "shell" {
             return Ok(Ok(arguments));
@@ -55,14 +80,21 @@ impl ToolGuest for Canned {
         if let Some(ms) = command.strip_prefix("sleep-ms ") {
             tokio::time::sleep(std::time::Duration::from_millis(ms.parse().unwrap())).await;
         }
+        if command == "wait" {
+            self.0.gate.acquire().await.unwrap().forget();
+        }
+        self.0.ended.send_modify(|ended| *ended += 1);
         let stderr = if exit_code == 0 { "" } else { "failed\n" };
         Ok(Ok(json!({ "stdout": format!("{}:{command}\n", call.user.name()), "stderr": stderr, "exit_code": exit_code })))
     }
 }
 
-impl Guests for Canned {
+#[derive(Debug)]
+struct CannedGuests(Arc<Canned>);
+
+impl Guests for CannedGuests {
     fn guest(&self, _: &SandboxId) -> Arc<dyn ToolGuest> {
-        Arc::new(Self)
+        Arc::new(CannedGuest(self.0.clone()))
     }
 }
 
@@ -111,9 +143,11 @@ impl Runtime for Scripted {
 }
 
 /// A front door that listens nowhere, over an engine of simulated sandboxes.
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) app: Arc<App>,
     pub(crate) runtime: Arc<SimRuntime>,
+    pub(crate) guest: Arc<Canned>,
     /// The text of the first (admin) key.
     pub(crate) key: String,
 }
@@ -139,7 +173,13 @@ impl World {
 
     /// One with other time limits, whose sandboxes answer streams as `script` says.
     pub(crate) async fn with(timeouts: Timeouts, script: Script) -> Self {
+        Self::limited(Limits::default(), timeouts, script).await
+    }
+
+    /// One with other limits too.
+    pub(crate) async fn limited(limits: Limits, timeouts: Timeouts, script: Script) -> Self {
         let runtime = Arc::new(SimRuntime::new(vec![image("linux_latest", &[]), image("code_latest", &[Capability::Code])]));
+        let guest = Arc::new(Canned { gate: Semaphore::new(0), ended: watch::Sender::new(0) });
         let parts = Parts {
             store: Arc::new(SqliteStore::open_in_memory().await.unwrap()),
             runtime: Arc::new(Scripted { sim: runtime.clone(), script }),
@@ -148,14 +188,19 @@ impl World {
             node: "node-test".parse::<NodeId>().unwrap(),
             config: ControlConfig::default(),
         };
-        let control = Control::start_with_guests(parts, Arc::new(Canned)).await.unwrap();
+        let control = Control::start_with_guests(parts, Arc::new(CannedGuests(guest.clone()))).await.unwrap();
         let key = control.first_key().await.unwrap().unwrap().text;
         let reach = Reach {
             public: Origin::new("public_url", None, 8443).unwrap(),
             plain: Some("127.0.0.1:8080".parse().unwrap()),
             links: Origin::new("links_url", None, 8444).unwrap(),
         };
-        Self { app: App::new(&GatewayConfig { timeouts, ..config(PathBuf::from("/nonexistent")) }, control, reach), runtime, key }
+        Self {
+            app: App::new(&GatewayConfig { limits, timeouts, ..config(PathBuf::from("/nonexistent")) }, control, reach),
+            runtime,
+            guest,
+            key,
+        }
     }
 }
 

@@ -29,13 +29,13 @@ pub(crate) enum Form {
     Plain,
 }
 
-/// The way by which a call comes, which decides how long its client waits.
+/// How long the client of a call waits for its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route {
-    /// The RPC action: clients give up after 60 s without an answer.
-    Rpc,
-    /// The direct route: clients wait longer than any usual call takes (900 s).
-    Direct,
+pub(crate) enum Patience {
+    /// A minute: 60 s without an answer, and it gives up.
+    Minute,
+    /// Longer than any usual call takes: 900 s, or for as long as it sees that the server is there.
+    Long,
 }
 
 /// Calls tool `name` of a session that has just been seen, and tells its result as the client reads it.
@@ -48,18 +48,18 @@ pub(crate) async fn call(
     id: &SessionId,
     (name, args): (&str, Map<String, Value>),
     form: Form,
-    route: Route,
+    patience: Patience,
 ) -> Result<ToolText, Fault> {
-    let normal = arguments::normalise(name, args, route);
+    let normal = arguments::normalise(name, args, patience);
     // File content is megabytes long: it is handed on, not kept.
     let (said, arguments) = (normal.without_content(), normal.arguments);
     let wanted = ToolCall { name: name.to_owned(), arguments, user: SandboxUser::default() };
     // A command ends by its own limit; the engine gets time to say so.
-    let patience = match route {
-        Route::Rpc => app.timeouts.call,
-        Route::Direct => app.timeouts.direct,
+    let beyond = match patience {
+        Patience::Minute => app.timeouts.call,
+        Patience::Long => app.timeouts.direct,
     };
-    let limit = said.time_limit.unwrap_or_default() + patience;
+    let limit = said.time_limit.unwrap_or_default() + beyond;
     let ended = tokio::time::timeout(limit, app.control.call_tool(cx, id, wanted)).await.unwrap_or_else(|_| {
         let message = format!("the server did not get it done within {} s; ask for the state before trying again", limit.as_secs());
         Err(Fault::new(ErrorCode::DeadlineExceeded, message))

@@ -2,12 +2,14 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | query ∪ form body → parameters with types | `params` |
 //! | action name → what is to be done, or why not | `actions`, `actions::table` |
 //! | parameters → a call | `decode`, `extra_configs` |
 //! | a view of a session → `Data` | `encode` |
 //! | which fields and forms a version of an SDK knows | `version` |
-//! | answer or failure → envelope | `envelope`, `rescue` |
+//! | a session's network address | `vpc` |
+//! | answer or failure → envelope | `envelope` |
+//!
+//! What it has in common with its sibling is in [`super::vendor`].
 //!
 //! Limits: a tool call's body may have 24 MiB, any other 1 MiB; over it the answer is 413. Clients give up after 60 s
 //! without an answer, so a command or code without a time limit of its own gets 55 s here.
@@ -17,26 +19,31 @@ mod decode;
 mod encode;
 mod envelope;
 mod extra_configs;
-mod params;
-mod rescue;
 mod version;
+mod vpc;
 
-pub(crate) use version::form;
+pub(super) use version::{DIALECT, form};
 
 use crate::app::App;
 use crate::auth;
-use crate::front::Dialect;
+use crate::dialect::vendor::{Call, Params, Refusal, Subject, shown};
+use crate::front::{Dialect, Manner};
 use crate::request::Trail;
 use axum::body::Body;
 use envelope::Answer;
-use http::{HeaderMap, Request, Response, header};
-use params::Params;
-use rescue::{Refusal, Subject};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use std::sync::Arc;
 use types::Fault;
 
 /// The dialect of AgentBay's SDKs.
 pub(crate) struct AgentBay;
+
+/// Whether a request is this dialect's: all of its SDKs use one path, and say what they want beside it.
+#[cfg(feature = "agb")]
+pub(super) fn is_meant(request: &Request<Body>) -> bool {
+    let query = Params::parse(request.uri().query().unwrap_or_default().as_bytes());
+    request.uri().path().chars().all(|c| c == '/') || action_of(request.headers(), &query).is_some()
+}
 
 /// Header in which SDKs repeat the action.
 const ACTION_HEADER: &str = "x-acs-action";
@@ -47,29 +54,32 @@ const VERSION: &str = "2025-05-06";
 
 impl Dialect for AgentBay {
     const NAME: &'static str = "agentbay";
-    const OUTLIVES_CLIENT: bool = true;
+
+    fn manner(request: &Request<Body>) -> Manner {
+        let query = Params::parse(request.uri().query().unwrap_or_default().as_bytes());
+        match action_of(request.headers(), &query) {
+            // The call goes on in the guest; nobody is left to hear of it.
+            Some(actions::CALL_MCP_TOOL) => Manner::WithClient,
+            _ => Manner::ToItsEnd,
+        }
+    }
 
     async fn serve(app: Arc<App>, trail: Arc<Trail>, request: Request<Body>) -> Response<Body> {
         match handle(&app, &trail, request).await {
             Ok(answer) => answer.into_response(trail.request()),
-            Err(refusal) => {
-                trail.code(refusal.code());
-                refusal.into_response(trail.request())
-            }
+            Err(refusal) => envelope::failure(&trail, &refusal),
         }
     }
 
-    fn rescue(fault: &Fault, trail: &Trail) -> Response<Body> {
-        let refusal = Refusal::from_fault(fault, Subject::Other);
-        trail.code(refusal.code());
-        refusal.into_response(trail.request())
+    fn rescue(fault: &Fault, trail: &Trail, _: &str) -> Response<Body> {
+        envelope::failure(trail, &Refusal::from_fault(fault, Subject::Other))
     }
 }
 
 async fn handle(app: &App, trail: &Trail, request: Request<Body>) -> Result<Answer, Refusal> {
     let (head, body) = request.into_parts();
     let query = Params::parse(head.uri.query().unwrap_or_default().as_bytes());
-    let action = action_of(&head.headers, &query)?;
+    let action = action_of(&head.headers, &query).ok_or_else(|| Refusal::missing("Action"))?.to_owned();
     trail.action(&action);
     check_version(&head.headers, &query)?;
 
@@ -79,25 +89,23 @@ async fn handle(app: &App, trail: &Trail, request: Request<Body>) -> Result<Answ
 
     let header = text_of(&head.headers, header::AUTHORIZATION.as_str());
     let admitted = auth::admit(app, trail, params.text("Authorization").or(header)).await;
-    let (cx, _share) = admitted.map_err(|fault| note(trail, &fault, Subject::Other))?;
+    let (cx, _share) = admitted.map_err(|fault| Refusal::noted(trail, &fault, Subject::Other))?;
     let agent = text_of(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default();
-    actions::run(&actions::Call { app, trail, cx: &cx, params: &params, agent }, &action).await
+    actions::run(&Call { app, trail, cx: &cx, params: &params, session: "SessionId" }, &action, agent).await
 }
 
-/// Logs the chain of a failure and gives it this dialect's form.
-fn note(trail: &Trail, fault: &Fault, subject: Subject) -> Refusal {
-    trail.fault(fault);
-    Refusal::from_fault(fault, subject)
-}
-
-fn action_of(headers: &HeaderMap, query: &Params) -> Result<String, Refusal> {
-    text_of(headers, ACTION_HEADER).or_else(|| query.text("Action")).map(str::to_owned).ok_or_else(|| Refusal::missing("Action"))
+/// The action that a request names.
+fn action_of<'a>(headers: &'a HeaderMap, query: &'a Params) -> Option<&'a str> {
+    text_of(headers, ACTION_HEADER).or_else(|| query.text("Action"))
 }
 
 fn check_version(headers: &HeaderMap, query: &Params) -> Result<(), Refusal> {
     let named = [query.text("Version"), text_of(headers, VERSION_HEADER)];
     match named.into_iter().flatten().find(|version| *version != VERSION) {
-        Some(other) => Err(Refusal::version(other, VERSION)),
+        Some(other) => {
+            let message = format!("version {:?} of the API is not spoken here; this server speaks {VERSION}", shown(other));
+            Err(Refusal::new(StatusCode::BAD_REQUEST, "InvalidVersion", message))
+        }
         None => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ mod wire;
 
 use crate::app::App;
 use crate::auth;
-use crate::front::Dialect;
+use crate::front::{Dialect, Manner};
 use crate::limits::Share;
 use crate::request::Trail;
 use axum::Router;
@@ -28,7 +28,10 @@ pub(crate) struct Native;
 
 impl Dialect for Native {
     const NAME: &'static str = "native";
-    const OUTLIVES_CLIENT: bool = true;
+
+    fn manner(_: &Request) -> Manner {
+        Manner::ToItsEnd
+    }
 
     async fn serve(app: Arc<App>, trail: Arc<Trail>, mut request: Request) -> Response<Body> {
         static ROUTES: OnceLock<Router> = OnceLock::new();
@@ -39,7 +42,7 @@ impl Dialect for Native {
         problem::told(answered.unwrap_or_else(|never| match never {}), &trail)
     }
 
-    fn rescue(fault: &Fault, trail: &Trail) -> Response<Body> {
+    fn rescue(fault: &Fault, trail: &Trail, _: &str) -> Response<Body> {
         Problem::from_fault(fault).respond(trail)
     }
 }

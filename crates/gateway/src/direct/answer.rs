@@ -4,7 +4,7 @@ use crate::tool::ToolText;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
-use serde_json::{Value, json};
+use serde_json::json;
 use types::{ErrorCode, Fault, RequestId};
 
 /// What a call came to.
@@ -41,23 +41,18 @@ impl Told {
         Self::failure(code, fault.message())
     }
 
-    fn content(&self) -> Value {
-        json!([{ "type": "text", "text": self.text.text }])
-    }
-
     /// The answer on the direct route.
     pub(super) fn into_response(self, request: &RequestId) -> Response<Body> {
-        let result = json!({ "content": self.content(), "isError": self.text.is_error });
-        let body = json!({ "code": self.code, "requestId": request.as_str(), "data": { "result": result } });
+        let body = json!({ "code": self.code, "requestId": request.as_str(), "data": { "result": self.text.result() } });
         respond(Body::from(body.to_string()))
     }
 
     /// The answer at a session's own address: some versions read what stands on top, others the JSON text in `data`.
     pub(super) fn into_vpc_response(self, request: &RequestId) -> Response<Body> {
-        let result = json!({ "content": self.content(), "isError": self.text.is_error });
-        let data = json!({ "result": result }).to_string();
-        let (code, request) = (self.code, request.as_str());
-        let body = json!({ "code": code, "requestId": request, "data": data, "content": self.content(), "isError": self.text.is_error });
+        let Self { code, text } = self;
+        let data = json!({ "result": text.result() }).to_string();
+        let (content, is_error) = (text.content(), text.is_error);
+        let body = json!({ "code": code, "requestId": request.as_str(), "data": data, "content": content, "isError": is_error });
         respond(Body::from(body.to_string()))
     }
 }

@@ -6,9 +6,10 @@ use super::file;
 use super::refusal::Refusal;
 use super::token::{self, Holder};
 use crate::app::App;
+use crate::dialect;
 use crate::limits::{self, BodyError};
 use crate::request::Trail;
-use crate::tool::{self, Route};
+use crate::tool::{self, Patience};
 use axum::body::Body;
 use http::{Request, Response};
 use serde_json::{Map, Value};
@@ -67,8 +68,8 @@ pub(super) async fn post(app: &Arc<App>, trail: &Arc<Trail>, request: Request<Bo
 
 /// Calls a tool; what fails is told as its result.
 pub(super) async fn run(app: &App, trail: &Trail, holder: &Holder, client: &ClientInfo, call: (&str, Map<String, Value>)) -> Told {
-    let form = crate::dialect::agentbay::form(client);
-    match tool::call(app, trail, &holder.cx, &holder.session, call, form, Route::Direct).await {
+    let form = dialect::form(client);
+    match tool::call(app, trail, &holder.cx, &holder.session, call, form, Patience::Long).await {
         Ok(text) => Told::result(text),
         Err(fault) => failed(trail, &fault),
     }

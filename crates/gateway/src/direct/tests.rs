@@ -101,7 +101,7 @@ async fn a_calls_time_is_its_own_and_not_that_of_the_api() {
     let trail = Trail::start("agentbay", &*world.app.entropy);
     let form = crate::tool::Form::Wrapped;
     let call = ("shell", args.as_object().unwrap().clone());
-    let by_api = crate::tool::call(&world.app, &trail, &cx, &id, call, form, crate::tool::Route::Rpc).await;
+    let by_api = crate::tool::call(&world.app, &trail, &cx, &id, call, form, crate::tool::Patience::Minute).await;
     assert_eq!(by_api.unwrap_err().code(), types::ErrorCode::DeadlineExceeded);
     assert!(!world.direct_tool(&token, "shell", args).await.1);
 }

@@ -1,7 +1,7 @@
 //! `GET /callTool` at an address of the session's own, as Python SDKs up to 0.14 call tools when their user asked for a
 //! session in a network (`is_vpc`).
 //!
-//! The address is the API's listener without TLS, which is on this machine only: so is then the client.
+//! The address is the API's listener without TLS; the dialect of those SDKs gives it out.
 
 use super::call;
 use super::refusal::Refusal;
@@ -12,27 +12,6 @@ use crate::tool;
 use axum::body::Body;
 use http::{HeaderMap, Response, Uri};
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use types::{ErrorCode, Fault};
-
-/// Where such a client finds its session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Address {
-    pub(crate) ip: Ipv4Addr,
-    pub(crate) port: u16,
-}
-
-/// The address, if this server has one to give.
-pub(crate) fn address(app: &App) -> Result<Address, Fault> {
-    match app.plain {
-        Some(SocketAddr::V4(plain)) => Ok(Address { ip: *plain.ip(), port: plain.port() }),
-        _ => Err(Fault::new(
-            ErrorCode::FailedPrecondition,
-            "VpcResource: a session is reached on a network address only over the server's plain HTTP listener, which is off here or not on \
-             an IPv4 address; start the server with --http-listen 127.0.0.1:8080, or leave VpcResource (is_vpc) out",
-        )),
-    }
-}
 
 pub(super) async fn get(app: &App, trail: &Trail, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
     let query = uri.query().unwrap_or_default();

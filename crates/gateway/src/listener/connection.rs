@@ -1,7 +1,7 @@
 //! One listener's connections: bounded in number, bounded in patience.
 
 use crate::app::App;
-use crate::dialect::{agentbay::AgentBay, native::Native};
+use crate::dialect::{self, native::Native};
 use crate::direct::{self, Direct};
 use crate::front;
 use crate::links::Links;
@@ -125,7 +125,7 @@ async fn route(app: Arc<App>, door: Door, request: Request<Body>) -> Response<Bo
         Door::Links => front::pass::<Links>(app, request).await,
         Door::Api if is_native(request.uri().path()) => front::pass::<Native>(app, request).await,
         Door::Api if direct::serves(request.uri().path()) => front::pass::<Direct>(app, request).await,
-        Door::Api => front::pass::<AgentBay>(app, request).await,
+        Door::Api => dialect::pass(app, request).await,
     }
 }
 

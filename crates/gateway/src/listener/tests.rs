@@ -12,6 +12,8 @@ use tokio_rustls::TlsConnector;
 /// A served front door and what ends it.
 struct Served {
     addresses: Addresses,
+    /// The text of a key.
+    key: String,
     stop: oneshot::Sender<()>,
     ended: tokio::task::JoinHandle<DrainReport>,
     _dir: tempfile::TempDir,
@@ -22,13 +24,14 @@ async fn served() -> Served {
     let mut config = testing::config(dir.path().join("tls"));
     config.http = Some("127.0.0.1:0".parse().unwrap());
     config.limits.body = 1000;
-    let gateway = bind(config, testing::World::new().await.app.control.clone()).await.unwrap();
+    let world = testing::World::new().await;
+    let gateway = bind(config, world.app.control.clone()).await.unwrap();
     let addresses = gateway.addresses().clone();
     let (stop, stopped) = oneshot::channel();
     let ended = tokio::spawn(gateway.serve(async move {
         let _ = stopped.await;
     }));
-    Served { addresses, stop, ended, _dir: dir }
+    Served { addresses, key: world.key, stop, ended, _dir: dir }
 }
 
 /// One request over TLS that trusts the served authority alone.
@@ -66,7 +69,7 @@ fn request(method: &str, path: &str, body: &str) -> Request<Full<bytes::Bytes>> 
 }
 
 #[tokio::test]
-async fn both_dialects_and_links_are_served_over_tls_and_stopping_ends_it() {
+async fn the_dialects_and_links_are_served_over_tls_and_stopping_ends_it() {
     let served = served().await;
     let Addresses { https, links, http, .. } = served.addresses.clone();
 
@@ -81,13 +84,24 @@ async fn both_dialects_and_links_are_served_over_tls_and_stopping_ends_it() {
     assert_eq!(over_tls(&served, https, request("GET", "/v1/nothing", "")).await.0, 404);
     assert_eq!(over_tls(&served, https, request("PUT", "/v1/sessions", "")).await.0, 405);
 
-    let code = |body: &str| serde_json::from_str::<Value>(body).unwrap()["Code"].as_str().unwrap().to_owned();
-    let (status, body) = over_tls(&served, https, request("POST", "/?Action=ListSession", "Labels=%7B%7D")).await;
-    assert_eq!((status, code(&body).as_str()), (401, "InvalidApiKey"), "{body}");
-    let (status, body) = over_tls(&served, https, request("POST", "/", "")).await;
-    assert_eq!((status, code(&body).as_str()), (400, "MissingParameter"), "{body}");
-    let (status, body) = over_tls(&served, https, request("POST", "/?Action=SetLabel", &"x".repeat(1001))).await;
-    assert_eq!((status, code(&body).as_str()), (413, "RequestEntityTooLarge"), "{body}");
+    let code = |body: &str| {
+        let body: Value = serde_json::from_str(body).unwrap();
+        body.get("Code").unwrap_or(&body["code"]).as_str().unwrap().to_owned()
+    };
+    for (path, long, wanted) in [
+        ("/?Action=ListSession", "/?Action=SetLabel", cfg!(feature = "agentbay")),
+        ("/mcp/getSession", "/mcp/getSession", cfg!(feature = "agb")),
+    ] {
+        if !wanted {
+            continue;
+        }
+        let (status, body) = over_tls(&served, https, request("POST", path, "{}")).await;
+        assert_eq!((status, code(&body).as_str()), (401, "InvalidApiKey"), "{body}");
+        let mut large = request("POST", long, &"x".repeat(1001));
+        large.headers_mut().insert("authorization", format!("Bearer {}", served.key).parse().unwrap());
+        let (status, body) = over_tls(&served, https, large).await;
+        assert_eq!((status, code(&body).as_str()), (413, "RequestEntityTooLarge"), "{body}");
+    }
 
     let (status, body) = over_tls(&served, links, request("GET", "/", "")).await;
     assert!(status == 404 && body.starts_with("<!doctype html>"), "{body}");
@@ -102,6 +116,102 @@ async fn both_dialects_and_links_are_served_over_tls_and_stopping_ends_it() {
     served.stop.send(()).unwrap();
     assert_eq!(served.ended.await.unwrap(), DrainReport { unfinished: 0 });
     assert!(TcpStream::connect(https).await.is_err(), "nobody listens any more");
+}
+
+/// What kind of answer a body is, by the keys that its dialect writes.
+fn form(body: &str) -> &'static str {
+    let body: Value = serde_json::from_str(body).unwrap();
+    match () {
+        () if body.get("RequestId").is_some() => "agentbay",
+        () if body.get("httpStatusCode").is_some() => "agb",
+        () if body.get("error").is_some() => "native",
+        () => "direct",
+    }
+}
+
+#[tokio::test]
+async fn a_path_leads_to_its_dialect_and_where_that_is_left_out_to_the_other() {
+    let served = served().await;
+    let https = served.addresses.https;
+    let agb = if cfg!(feature = "agb") { "agb" } else { "agentbay" };
+    let agentbay = if cfg!(feature = "agentbay") { "agentbay" } else { "agb" };
+    for (method, path, wanted) in [
+        ("POST", "/", agentbay),
+        ("POST", "//", agentbay),
+        ("GET", "/?Action=ListSession", agentbay),
+        ("POST", "/some/path?Action=ListSession", agentbay),
+        ("POST", "/mcp", agb),
+        ("POST", "/mcp?Action=ListSession", agb),
+        ("POST", "//mcp/createSession?imageId=x", agb),
+        ("GET", "/sdk/ListSession", agb),
+        ("GET", "/internet/getLink", agb),
+        ("POST", "/browser/init", agb),
+        ("GET", "/nothing", agb),
+        ("GET", "/mcpx", agb),
+        ("GET", "/v1/sessions", "native"),
+        ("POST", "/direct/callTool", "direct"),
+        ("GET", "/callTool", "direct"),
+    ] {
+        let (status, body) = over_tls(&served, https, request(method, path, "")).await;
+        assert_eq!(form(&body), wanted, "{method} {path}: {status} {body}");
+        assert!((400..500).contains(&status), "{method} {path}: {status} {body}");
+        if wanted == "agb" && path == "/nothing" {
+            assert!(status == 404 && body.contains("not found"), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_frees_the_place_of_its_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = testing::config(dir.path().join("tls"));
+    config.http = Some("127.0.0.1:0".parse().unwrap());
+    config.limits.requests = 1;
+    let world = testing::World::new().await;
+    let gateway = bind(config, world.app.control.clone()).await.unwrap();
+    let http = gateway.addresses().http.unwrap();
+    tokio::spawn(gateway.serve(std::future::pending()));
+    let identity = world.app.control.authenticate(&world.key).await.unwrap();
+    let cx = control::OpContext { identity, request: "req-1".parse().unwrap() };
+    let id = world.app.control.create_session(&cx, control::CreateSession::default()).await.unwrap().id;
+
+    for (ended, (path, content_type, body)) in waiting_calls(&world.key, id.as_str()).into_iter().enumerate() {
+        let mut client = TcpStream::connect(http).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+            world.key,
+            body.len()
+        );
+        tokio::io::AsyncWriteExt::write_all(&mut client, format!("{head}{body}").as_bytes()).await.unwrap();
+        let health = async || exchange(TcpStream::connect(http).await.unwrap(), request("GET", "/v1/health", "")).await.0;
+        while health().await == 200 {
+            tokio::task::yield_now().await;
+        }
+        drop(client);
+        while health().await != 200 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(world.guest.ended(), ended, "the call goes on without its client");
+        world.guest.release();
+        world.guest.all_ended(ended + 1).await;
+    }
+}
+
+/// Calls of the command `wait`, each dialect's: path, type of the body, body.
+fn waiting_calls(key: &str, id: &str) -> Vec<(&'static str, &'static str, String)> {
+    let args = r#"{"command":"wait"}"#;
+    let bearer = format!("Bearer {key}");
+    let pairs = [("Authorization", bearer.as_str()), ("SessionId", id), ("Name", "shell"), ("Args", args)];
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let json = serde_json::json!({ "sessionId": id, "name": "shell", "args": args }).to_string();
+    let mut calls = Vec::new();
+    if cfg!(feature = "agentbay") {
+        calls.push(("/?Action=CallMcpTool", "application/x-www-form-urlencoded", form));
+    }
+    if cfg!(feature = "agb") {
+        calls.push(("/mcp", "application/json", json));
+    }
+    calls
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Arguments of tools, from the spellings of every SDK to the protocol's.
 
-use super::Route;
+use super::Patience;
 use protocol::tools::code::{self, RUN_CODE};
 use protocol::tools::environment::SET_ENV;
 use protocol::tools::filesystem::SEARCH_FILES;
@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 use types::Fault;
 
-/// Time limit of a command or of code for which the client of an RPC names none. It gives up after 60 s without an
-/// answer, so that the result of what lasts longer would be lost to it; this way it hears of the time-out.
-const DEFAULT_RPC_TIMEOUT: Duration = Duration::from_secs(55);
-/// When the client of an RPC gives up, and what SDKs name as the time limit of code: then the limit comes too late.
-const RPC_PATIENCE_S: f64 = 60.0;
+/// Time limit of a command or of code for which a client that waits a minute names none. The result of what lasts longer
+/// would be lost to it; this way it hears of the time-out.
+const DEFAULT_MINUTE_TIMEOUT: Duration = Duration::from_secs(55);
+/// When such a client gives up, and what SDKs name as the time limit of code: then the limit comes too late.
+const MINUTE_S: f64 = 60.0;
 
 /// A call in the protocol's spelling.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,15 +43,15 @@ pub(crate) fn parse_object(name: &str, text: Option<&str>) -> Result<Map<String,
 }
 
 /// Brings the arguments of tool `name` to the protocol's spelling. What is wrong with a single one is the guest's to say.
-pub(super) fn normalise(name: &str, mut args: Map<String, Value>, route: Route) -> Normal {
+pub(super) fn normalise(name: &str, mut args: Map<String, Value>, patience: Patience) -> Normal {
     // SDKs write null for what their caller left out.
     args.retain(|_, value| !value.is_null());
     let mut time_limit = None;
     match name {
-        SHELL => time_limit = shell_time_limit(&mut args, route),
+        SHELL => time_limit = shell_time_limit(&mut args, patience),
         RUN_CODE => {
             one_spelling_of_languages(&mut args);
-            time_limit = code_time_limit(&mut args, route);
+            time_limit = code_time_limit(&mut args, patience);
         }
         SET_ENV => one_map_of_variables(&mut args),
         SEARCH_FILES => one_list_of_excludes(&mut args),
@@ -60,27 +60,27 @@ pub(super) fn normalise(name: &str, mut args: Map<String, Value>, route: Route) 
     Normal { arguments: Value::Object(args), time_limit }
 }
 
-fn shell_time_limit(args: &mut Map<String, Value>, route: Route) -> Option<Duration> {
+fn shell_time_limit(args: &mut Map<String, Value>, patience: Patience) -> Option<Duration> {
     if let Some(whole) = args.get("timeout_ms").and_then(whole_number) {
         args.insert("timeout_ms".into(), whole.into());
     }
-    let default = match route {
-        Route::Rpc => DEFAULT_RPC_TIMEOUT.as_millis() as u64,
-        Route::Direct => shell::DEFAULT_TIMEOUT_MS,
+    let default = match patience {
+        Patience::Minute => DEFAULT_MINUTE_TIMEOUT.as_millis() as u64,
+        Patience::Long => shell::DEFAULT_TIMEOUT_MS,
     };
     let limit = args.entry("timeout_ms").or_insert(default.into());
     limit.as_u64().map(|limit| Duration::from_millis(limit.min(shell::MAX_TIMEOUT_MS)))
 }
 
 /// A limit that the client would not wait for is shortened; one beyond its usual patience is meant as it is.
-fn code_time_limit(args: &mut Map<String, Value>, route: Route) -> Option<Duration> {
+fn code_time_limit(args: &mut Map<String, Value>, patience: Patience) -> Option<Duration> {
     let given = match args.get("timeout_s") {
         None => code::DEFAULT_TIMEOUT_S,
         Some(Value::String(text)) => text.trim().parse().ok().filter(|seconds: &f64| seconds.is_finite())?,
         Some(value) => value.as_f64()?,
     };
-    let most = DEFAULT_RPC_TIMEOUT.as_secs_f64();
-    let limit = if route == Route::Rpc && (most..=RPC_PATIENCE_S).contains(&given) { most } else { given };
+    let most = DEFAULT_MINUTE_TIMEOUT.as_secs_f64();
+    let limit = if patience == Patience::Minute && (most..=MINUTE_S).contains(&given) { most } else { given };
     args.insert("timeout_s".into(), limit.into());
     Duration::try_from_secs_f64(limit.min(code::MAX_TIMEOUT_S)).ok()
 }
@@ -130,7 +130,7 @@ mod tests {
     use types::ErrorCode;
 
     fn normal(name: &str, args: &str) -> Normal {
-        normalise(name, parse_object("Args", Some(args)).unwrap(), Route::Rpc)
+        normalise(name, parse_object("Args", Some(args)).unwrap(), Patience::Minute)
     }
 
     #[test]
@@ -154,20 +154,20 @@ mod tests {
 
     #[test]
     fn a_clients_patience_bounds_the_limits_that_it_does_not_mean() {
-        let check = |name: &str, args: &str, route, key: &str, wanted: Value, seconds: f64| {
-            let normal = normalise(name, parse_object("Args", Some(args)).unwrap(), route);
+        let check = |name: &str, args: &str, patience, key: &str, wanted: Value, seconds: f64| {
+            let normal = normalise(name, parse_object("Args", Some(args)).unwrap(), patience);
             assert_eq!((&normal.arguments[key], normal.time_limit), (&wanted, Some(Duration::from_secs_f64(seconds))), "{name} {args}");
         };
-        let code = |args, route, seconds: f64| check("run_code", args, route, "timeout_s", seconds.into(), seconds);
-        code("{}", Route::Rpc, 55.0);
-        code(r#"{"timeout_s":60}"#, Route::Rpc, 55.0);
-        code(r#"{"timeout_s":"60"}"#, Route::Rpc, 55.0);
-        code(r#"{"timeout_s":1.5}"#, Route::Rpc, 1.5);
-        code(r#"{"timeout_s":300}"#, Route::Rpc, 300.0);
-        code("{}", Route::Direct, 60.0);
-        code(r#"{"timeout_s":60}"#, Route::Direct, 60.0);
-        check("shell", "{}", Route::Rpc, "timeout_ms", 55_000.into(), 55.0);
-        check("shell", "{}", Route::Direct, "timeout_ms", 60_000.into(), 60.0);
+        let code = |args, patience, seconds: f64| check("run_code", args, patience, "timeout_s", seconds.into(), seconds);
+        code("{}", Patience::Minute, 55.0);
+        code(r#"{"timeout_s":60}"#, Patience::Minute, 55.0);
+        code(r#"{"timeout_s":"60"}"#, Patience::Minute, 55.0);
+        code(r#"{"timeout_s":1.5}"#, Patience::Minute, 1.5);
+        code(r#"{"timeout_s":300}"#, Patience::Minute, 300.0);
+        code("{}", Patience::Long, 60.0);
+        code(r#"{"timeout_s":60}"#, Patience::Long, 60.0);
+        check("shell", "{}", Patience::Minute, "timeout_ms", 55_000.into(), 55.0);
+        check("shell", "{}", Patience::Long, "timeout_ms", 60_000.into(), 60.0);
         for bad in [r#"{"timeout_s":"soon"}"#, r#"{"timeout_s":[]}"#, r#"{"timeout_s":-1}"#] {
             assert_eq!(normal("run_code", bad).time_limit, None, "{bad}");
         }

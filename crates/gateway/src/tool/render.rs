@@ -29,6 +29,18 @@ pub(crate) struct ToolText {
     pub(crate) is_error: bool,
 }
 
+impl ToolText {
+    /// The result of a call as every route has it in its answer: SDKs read exactly one item of content.
+    pub(crate) fn result(&self) -> Value {
+        json!({ "content": self.content(), "isError": self.is_error })
+    }
+
+    /// The text as content of a result.
+    pub(crate) fn content(&self) -> Value {
+        json!([{ "type": "text", "text": self.text }])
+    }
+}
+
 /// What a text depends on besides the result.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {

@@ -1,29 +1,15 @@
 //! Parameters into calls.
 
 use super::actions::context;
-use super::params::{Params, shown};
-use super::rescue::Refusal;
 use super::{extra_configs, version};
+use crate::dialect::vendor::values::{labels, page_size, span};
+use crate::dialect::vendor::{CONTEXTS, Params, Refusal, said, shown};
 use control::{CreateSession, Lifetime, ListSessions};
 use serde::Deserialize;
-use std::collections::BTreeMap;
-use std::time::Duration;
 use types::{ClientInfo, Labels, SdkLanguage, SessionState, TenantId};
 
-/// Sessions on a page when the client names no number.
-const DEFAULT_PAGE: u64 = 10;
-/// Most sessions on a page.
-const MAX_PAGE: u64 = 100;
-/// Longest life that can be asked for, seconds (ten years): keeps sums of times in range.
-const MAX_LIFE_SECONDS: u64 = 10 * 365 * 24 * 3600;
-/// The first release of the Python SDK, as a client's version.
-pub(super) const FIRST_PYTHON: &str = "0.3.2";
 /// The version of a client that had no occasion to name it.
 const UNKNOWN_VERSION: &str = "unknown";
-/// What [`Refusal::unsupported`] says is missing.
-const CONTEXTS: &str = "contexts (data that outlives sessions)";
-/// Longest version or framework name kept.
-const MAX_STATS_LEN: usize = 64;
 
 /// `CreateMcpSession`.
 ///
@@ -37,7 +23,7 @@ pub(super) fn create_session(params: &Params, agent: &str, tenant: &TenantId) ->
     let client = ClientInfo { transfer_context, vpc, ..client(params, agent)? };
     Ok(CreateSession {
         image: params.text("ImageId").map(str::to_owned),
-        labels: labels(params)?.unwrap_or_default(),
+        labels: labels(params, "Labels")?.unwrap_or_default(),
         lifetime: lifetime(params)?,
         client,
         alias: None,
@@ -54,47 +40,17 @@ pub(super) fn auto_session(params: &Params) -> CreateSession {
 /// `ListSession`.
 pub(super) fn list_sessions(params: &Params) -> Result<ListSessions, Refusal> {
     Ok(ListSessions {
-        labels: labels(params)?.unwrap_or_default(),
+        labels: labels(params, "Labels")?.unwrap_or_default(),
         state: params.text("Status").map(state).transpose()?,
         image: params.text("ImageId").map(str::to_owned),
-        limit: page_size(params)?,
+        limit: page_size(params, "MaxResults")?,
         cursor: params.text("NextToken").map(str::to_owned),
     })
 }
 
 /// `SetLabel`'s labels, which must be there; that they are not empty is the engine's rule.
 pub(super) fn new_labels(params: &Params) -> Result<Labels, Refusal> {
-    labels(params)?.ok_or_else(|| Refusal::missing("Labels"))
-}
-
-/// What `GetLink` points at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LinkTarget {
-    pub(super) web_socket: bool,
-    pub(super) port: u16,
-}
-
-/// Ports inside a session that links lead to.
-const LINK_PORTS: std::ops::RangeInclusive<u64> = 30100..=30199;
-
-/// `GetLink`. Without a protocol it is a WebSocket link, as with the vendor.
-pub(super) fn link(params: &Params) -> Result<LinkTarget, Refusal> {
-    let range = format!("{}–{}", LINK_PORTS.start(), LINK_PORTS.end());
-    let web_socket = match params.text("ProtocolType").map(str::to_ascii_lowercase).as_deref() {
-        Some("https") => false,
-        Some("wss") | None => true,
-        Some(other) => return Err(Refusal::invalid("ProtocolType", format!("must be https or wss, got {:?}", shown(other)))),
-    };
-    let port = params.number("Port")?.ok_or_else(|| {
-        Refusal::invalid(
-            "Port",
-            format!("is missing: this image has no service with a default link; name a port from {range} and serve on it"),
-        )
-    })?;
-    if !LINK_PORTS.contains(&port) {
-        return Err(Refusal::invalid("Port", format!("must be within {range}, got {port}")));
-    }
-    Ok(LinkTarget { web_socket, port: u16::try_from(port).expect("within the range of link ports") })
+    labels(params, "Labels")?.ok_or_else(|| Refusal::missing("Labels"))
 }
 
 fn refuse_later_features(params: &Params) -> Result<(), Refusal> {
@@ -109,11 +65,6 @@ fn refuse_later_features(params: &Params) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn labels(params: &Params) -> Result<Option<Labels>, Refusal> {
-    let pairs = params.json::<BTreeMap<String, String>>("Labels")?;
-    pairs.map(|pairs| Labels::new(pairs).map_err(|error| Refusal::invalid("Labels", format!("are refused: {error}")))).transpose()
-}
-
 /// `Timeout` is in seconds when it stands alone, in minutes beside `MaxRuntime`.
 fn lifetime(params: &Params) -> Result<Lifetime, Refusal> {
     if params.flag("ManualRelease")? {
@@ -125,16 +76,6 @@ fn lifetime(params: &Params) -> Result<Lifetime, Refusal> {
         (None, None) => Lifetime::Default,
         (idle, max_life) => Lifetime::Limits { idle, max_life },
     })
-}
-
-fn span(params: &Params, name: &'static str, unit_seconds: u64) -> Result<Option<Duration>, Refusal> {
-    let Some(count) = params.number(name)? else { return Ok(None) };
-    let most = MAX_LIFE_SECONDS / unit_seconds;
-    if !(1..=most).contains(&count) {
-        let unit = if unit_seconds == 1 { "seconds" } else { "minutes" };
-        return Err(Refusal::invalid(name, format!("must be 1 to {most} {unit}, got {count}")));
-    }
-    Ok(Some(Duration::from_secs(count * unit_seconds)))
 }
 
 #[derive(Deserialize)]
@@ -158,27 +99,8 @@ fn transfer_context(params: &Params, tenant: &TenantId) -> Result<String, Refusa
     Ok(name)
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct SdkStats {
-    sdk_language: Option<String>,
-    sdk_version: Option<String>,
-    framework: Option<String>,
-}
-
 fn client(params: &Params, agent: &str) -> Result<ClientInfo, Refusal> {
-    let Some(stats) = params.json::<SdkStats>("SdkStats")? else { return Ok(silent_client(params, agent)) };
-    let short = |text: Option<String>| text.unwrap_or_default().chars().take(MAX_STATS_LEN).collect::<String>();
-    let language = match stats.sdk_language.unwrap_or_default().to_ascii_lowercase().as_str() {
-        "python" => Some(SdkLanguage::Python),
-        "typescript" => Some(SdkLanguage::Typescript),
-        "golang" => Some(SdkLanguage::Golang),
-        "java" => Some(SdkLanguage::Java),
-        "rust" => Some(SdkLanguage::Rust),
-        _ => None,
-    };
-    let (version, framework) = (short(stats.sdk_version), short(stats.framework));
-    Ok(ClientInfo { dialect: version::DIALECT.to_owned(), language, version, framework, ..ClientInfo::default() })
+    Ok(said(params, "SdkStats", version::DIALECT)?.unwrap_or_else(|| silent_client(params, agent)))
 }
 
 /// Who says nothing about itself: a program written by hand, or a Python SDK up to 0.9. All of those but the first
@@ -187,17 +109,9 @@ fn silent_client(params: &Params, agent: &str) -> ClientInfo {
     let dialect = version::DIALECT.to_owned();
     let first = agent.contains("TeaDSL/") && agent.contains(" Python/") && params.text("VpcResource").is_none();
     if first {
-        ClientInfo { dialect, language: Some(SdkLanguage::Python), version: FIRST_PYTHON.to_owned(), ..ClientInfo::default() }
+        ClientInfo { dialect, language: Some(SdkLanguage::Python), version: version::FIRST_PYTHON.to_owned(), ..ClientInfo::default() }
     } else {
         ClientInfo { dialect, ..ClientInfo::default() }
-    }
-}
-
-fn page_size(params: &Params) -> Result<u32, Refusal> {
-    let size = params.number("MaxResults")?.unwrap_or(DEFAULT_PAGE);
-    match u32::try_from(size) {
-        Ok(limit) if (1..=MAX_PAGE).contains(&size) => Ok(limit),
-        _ => Err(Refusal::invalid("MaxResults", format!("must be 1 to {MAX_PAGE}, got {size}"))),
     }
 }
 
@@ -221,6 +135,7 @@ fn state(word: &str) -> Result<SessionState, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn params(pairs: &[(&str, &str)]) -> Params {
         Params::parse(form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().as_bytes())
@@ -289,7 +204,7 @@ mod tests {
             let client = create_session(&params(pairs), agent, &tenant()).unwrap().client;
             assert_eq!(client.version, wanted, "{agent} {pairs:?}");
         };
-        check(TEA, &[], FIRST_PYTHON);
+        check(TEA, &[], version::FIRST_PYTHON);
         check(TEA, &[("VpcResource", "False")], "");
         check("curl/8", &[], "");
         check(TEA, &[("SdkStats", r#"{"sdk_language":"python","sdk_version":"0.22.3"}"#)], "0.22.3");
@@ -337,20 +252,5 @@ mod tests {
         for bad in [[("MaxResults", "0")], [("MaxResults", "101")], [("Status", "ASLEEP")]] {
             assert_eq!(list_sessions(&params(&bad)).unwrap_err().code(), "InvalidParameter", "{bad:?}");
         }
-    }
-
-    #[test]
-    fn links_need_a_port_of_the_range() {
-        let check = |pairs: &[(&str, &str)], web_socket, port| {
-            assert_eq!(link(&params(pairs)).unwrap(), LinkTarget { web_socket, port }, "{pairs:?}");
-        };
-        check(&[("ProtocolType", "https"), ("Port", "30100")], false, 30100);
-        check(&[("ProtocolType", "wss"), ("Port", "30199")], true, 30199);
-        check(&[("Port", "30150")], true, 30150);
-        for bad in [&[][..], &[("ProtocolType", "https")], &[("Port", "30099")], &[("Port", "30200")], &[("Port", "8080")]] {
-            let error = link(&params(bad)).unwrap_err();
-            assert!(error.message().contains("30100–30199"), "{}", error.message());
-        }
-        assert!(link(&params(&[("ProtocolType", "ftp"), ("Port", "30100")])).is_err());
     }
 }

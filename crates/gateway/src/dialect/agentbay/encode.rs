@@ -1,19 +1,12 @@
 //! Views of sessions into `Data`.
 
 use super::envelope::{Answer, Paging};
-use super::version;
+use super::{version, vpc};
 use crate::app::App;
+use crate::dialect::vendor::session::{Resource, app_instance_id, resource_id, resource_url, state_word};
 use crate::direct;
-use crate::links::{Grant, page_url};
-use crate::sign::Purpose;
 use control::{OpContext, SessionPage, SessionView};
-use protocol::tools::available;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use types::{Capability, SessionId, SessionState};
-
-/// What SDKs print as the kind of machine behind a Linux session.
-const APP_ID: &str = "mcp-server-ubuntu";
 
 /// `CreateMcpSession` and `GetSession`.
 ///
@@ -22,7 +15,7 @@ pub(super) fn session(app: &App, cx: &OpContext, view: &SessionView, tool_list: 
     let routes = version::routes(&view.client);
     let given = |wanted: bool, text: &dyn Fn() -> String| if wanted { text() } else { String::new() };
     // The listener that a session was made for may be off since the last start.
-    let vpc = if routes.vpc { direct::vpc_address(app).ok() } else { None };
+    let address = if routes.vpc { vpc::address(app).ok() } else { None };
     json!({
         "SessionId": view.id,
         "Status": state_word(view.state),
@@ -30,11 +23,11 @@ pub(super) fn session(app: &App, cx: &OpContext, view: &SessionView, tool_list: 
         "ErrMsg": "",
         "AppInstanceId": app_instance_id(&view.id),
         "ResourceId": resource_id(&view.id),
-        "ResourceUrl": page_url(app, &grant(app, cx, view)),
+        "ResourceUrl": resource_url(app, cx, view),
         "ImageId": view.image,
-        "NetworkInterfaceIp": vpc.map(|address| address.ip.to_string()).unwrap_or_default(),
-        "HttpPort": vpc.map(|address| address.port.to_string()).unwrap_or_default(),
-        "VpcResource": vpc.is_some(),
+        "NetworkInterfaceIp": address.map(|address| address.ip.to_string()).unwrap_or_default(),
+        "HttpPort": address.map(|address| address.port.to_string()).unwrap_or_default(),
+        "VpcResource": address.is_some(),
         "Token": given(routes.token(), &|| direct::token(app, cx, &view.id)),
         "LinkUrl": given(routes.link, &|| direct::link_url(app)),
         "WsUrl": given(routes.socket, &|| direct::socket_url(app)),
@@ -79,68 +72,19 @@ pub(super) fn labels(view: &SessionView) -> Answer {
 
 /// `GetMcpResource`.
 pub(super) fn resource(app: &App, cx: &OpContext, view: &SessionView) -> Value {
-    let grant = grant(app, cx, view);
-    let properties = json!({ "authMode": "Signed", "sessionId": view.id, "expiresAt": grant.expires });
+    let resource = Resource::of(app, cx, view);
     json!({
         "SessionId": view.id,
-        "ResourceUrl": page_url(app, &grant),
+        "ResourceUrl": resource.url,
         "DesktopInfo": {
-            "AppId": APP_ID,
-            "AuthCode": app.signer.sign(Purpose::AuthCode, &grant),
-            "ConnectionProperties": properties.to_string(),
-            "ResourceId": resource_id(&view.id),
-            "ResourceType": "AIAgent",
-            "Ticket": app.signer.sign(Purpose::Ticket, &grant),
+            "AppId": resource.app_id,
+            "AuthCode": resource.auth_code,
+            "ConnectionProperties": resource.connection_properties,
+            "ResourceId": resource.resource_id,
+            "ResourceType": resource.resource_type,
+            "Ticket": resource.ticket,
         },
     })
-}
-
-/// `ListMcpTools` and `ToolList`: an array as JSON text.
-pub(super) fn tool_list(capabilities: &[Capability]) -> String {
-    let tools: Vec<Value> = available(capabilities)
-        .map(|tool| {
-            json!({
-                "name": tool.name,
-                "description": tool.description,
-                "inputSchema": tool.input_schema(),
-                "server": tool.group,
-                "tool": tool.name,
-            })
-        })
-        .collect();
-    Value::from(tools).to_string()
-}
-
-fn grant(app: &App, cx: &OpContext, view: &SessionView) -> Grant {
-    Grant::page(cx, view, app.clock.now(), app.timeouts.page_life)
-}
-
-fn state_word(state: SessionState) -> &'static str {
-    match state {
-        SessionState::Creating => "CREATING",
-        SessionState::Running => "RUNNING",
-        SessionState::Pausing => "PAUSING",
-        SessionState::Paused => "PAUSED",
-        SessionState::Resuming => "RESUMING",
-        SessionState::Deleting => "DELETING",
-        SessionState::Finished => "FINISH",
-    }
-}
-
-fn app_instance_id(id: &SessionId) -> String {
-    derived("ai-", id)
-}
-
-fn resource_id(id: &SessionId) -> String {
-    derived("p-", id)
-}
-
-/// A second name for a session, always the same one.
-fn derived(prefix: &str, id: &SessionId) -> String {
-    let mut hash = Sha256::new();
-    hash.update(prefix);
-    hash.update(id.as_str());
-    format!("{prefix}{}", data_encoding::BASE32_DNSSEC.encode(&hash.finalize()[..10]))
 }
 
 #[cfg(test)]
@@ -153,7 +97,7 @@ mod tests {
     async fn a_session_has_every_field_in_the_type_that_sdks_expect() {
         let app = testing::app().await;
         let view = testing::view();
-        let data = session(&app, &testing::context(), &view, tool_list(&[Capability::Shell]));
+        let data = session(&app, &testing::context(), &view, "[]".into());
         for name in
             ["SessionId", "Status", "ResourceUrl", "AppInstanceId", "ResourceId", "Token", "LinkUrl", "WsUrl", "ToolList", "HttpPort"]
         {
@@ -161,11 +105,6 @@ mod tests {
         }
         assert_eq!((&data["Success"], &data["VpcResource"], &data["Status"]), (&json!(true), &json!(false), &json!("RUNNING")));
         assert!(data["ResourceUrl"].as_str().unwrap().len() >= 100);
-        assert!(data["ResourceId"].as_str().unwrap().starts_with("p-"));
-        assert_eq!(data["ResourceId"], session(&app, &testing::context(), &view, String::new())["ResourceId"], "always the same");
-        let tools: Value = serde_json::from_str(data["ToolList"].as_str().unwrap()).unwrap();
-        assert_eq!((&tools[0]["name"], &tools[0]["tool"], &tools[0]["server"]), (&json!("shell"), &json!("shell"), &json!("wuying_shell")));
-        assert!(tools[0]["inputSchema"].is_object());
     }
 
     #[tokio::test]
@@ -194,18 +133,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_resource_carries_long_signed_values() {
+    async fn the_resource_has_every_field_that_sdks_read() {
         let app = testing::app().await;
         let data = resource(&app, &testing::context(), &testing::view());
-        let desktop = &data["DesktopInfo"];
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        assert!(text(&data["ResourceUrl"]).len() >= 100);
-        assert!(text(&desktop["AuthCode"]).len() >= 50);
-        assert!(text(&desktop["Ticket"]).len() >= 80);
-        assert_ne!(desktop["Ticket"], desktop["AuthCode"]);
-        assert!(app.signer.open::<Grant>(Purpose::Ticket, &text(&desktop["Ticket"])).is_ok());
-        let properties: Value = serde_json::from_str(&text(&desktop["ConnectionProperties"])).unwrap();
-        assert!(properties["authMode"].is_string());
+        for name in ["AppId", "AuthCode", "ConnectionProperties", "ResourceId", "ResourceType", "Ticket"] {
+            assert!(data["DesktopInfo"][name].is_string(), "{name}");
+        }
+        assert!(data["ResourceUrl"].is_string() && data["SessionId"].is_string());
     }
 
     #[test]

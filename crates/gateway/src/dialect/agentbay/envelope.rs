@@ -1,5 +1,7 @@
 //! The JSON around every answer.
 
+use crate::dialect::vendor::Refusal;
+use crate::request::Trail;
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
@@ -78,17 +80,18 @@ impl Answer {
 }
 
 /// The answer to what failed.
-pub(super) fn failure(request: &RequestId, status: StatusCode, code: &str, message: &str) -> Response<Body> {
+pub(super) fn failure(trail: &Trail, refusal: &Refusal) -> Response<Body> {
+    trail.code(refusal.code());
     let envelope = Envelope {
-        request_id: request.as_str(),
+        request_id: trail.request().as_str(),
         success: false,
-        code,
-        message,
-        http_status_code: status.as_u16(),
+        code: refusal.code(),
+        message: refusal.message(),
+        http_status_code: refusal.status().as_u16(),
         data: None,
         paging: None,
     };
-    respond(status, request, &envelope)
+    respond(refusal.status(), trail.request(), &envelope)
 }
 
 fn respond(status: StatusCode, request: &RequestId, envelope: &Envelope<'_>) -> Response<Body> {
@@ -128,7 +131,9 @@ mod tests {
         let paging = Paging { next_token: String::new(), max_results: 10, total_count: 0 };
         let wanted = with(json!({"Data": [], "NextToken": "", "MaxResults": 10, "TotalCount": 0}));
         check(Answer::page(json!([]), paging).into_response(&id), 200, wanted).await;
-        let wanted = json!({"RequestId": "req-1", "Success": false, "Code": "C", "Message": "m", "HttpStatusCode": 400});
-        check(failure(&id, StatusCode::BAD_REQUEST, "C", "m"), 400, wanted).await;
+        let trail = Trail::start("agentbay", &*crate::testing::app().await.entropy);
+        let id = trail.request().as_str();
+        let wanted = json!({"RequestId": id, "Success": false, "Code": "C", "Message": "m", "HttpStatusCode": 400});
+        check(failure(&trail, &Refusal::new(StatusCode::BAD_REQUEST, "C", "m")), 400, wanted).await;
     }
 }

@@ -9,8 +9,8 @@
 //! No image here has such a device. A session without what was asked for would be a false success, so whatever asks for
 //! something is refused by name; what only spells out defaults asks for nothing.
 
-use super::params::{Params, shown};
-use super::rescue::Refusal;
+use crate::dialect::vendor::{Params, Refusal, shown};
+use http::StatusCode;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -24,7 +24,8 @@ pub(super) fn check(params: &Params) -> Result<(), Refusal> {
     }
     let names: Vec<_> = asked.iter().take(20).map(|name| shown(name)).collect();
     let why = "asks for settings of devices that no image here has; mobile ones belong to mobile_latest";
-    Err(Refusal::unsupported_setting(FIELD, &format!("{why}; leave out: {}", names.join(", "))))
+    let message = format!("{FIELD} {why}; leave out: {}", names.join(", "));
+    Err(Refusal::new(StatusCode::BAD_REQUEST, "UnsupportedParameter", message))
 }
 
 /// What is asked for, as `section.setting` in lower case with underscores.
@@ -40,7 +41,8 @@ fn settings(params: &Params) -> Result<BTreeSet<String>, Refusal> {
             _ => {}
         }
     }
-    for (path, text) in params.below("ExtraConfigs.") {
+    let flattened = params.into_iter().filter_map(|(name, text)| Some((name.strip_prefix("ExtraConfigs.")?, text)));
+    for (path, text) in flattened {
         if !text.is_empty() && !text.eq_ignore_ascii_case("false") {
             let parts: Vec<_> = path.split('.').take(2).map(snake_case).collect();
             found.insert(parts.join("."));

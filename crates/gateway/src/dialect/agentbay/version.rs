@@ -1,16 +1,19 @@
 //! What a client understands, from what it said about itself when it made the session.
 
+use crate::dialect::vendor::minor_version;
 use crate::tool::Form;
 use types::{ClientInfo, SdkLanguage};
 
 /// The dialect's own name in [`ClientInfo::dialect`].
-pub(super) const DIALECT: &str = "agentbay";
+pub(in crate::dialect) const DIALECT: &str = "agentbay";
 
+/// The first release of the Python SDK, as a client's version.
+pub(super) const FIRST_PYTHON: &str = "0.3.2";
 /// First version that reads the wrapped form. The vendor numbers the releases of all its languages alike.
 const WRAPPED_SINCE: (u64, u64) = (0, 13);
 
 /// How this client wants the results of commands and code. SDKs up to 0.12 show their users the bare text.
-pub(crate) fn form(client: &ClientInfo) -> Form {
+pub(in crate::dialect) fn form(client: &ClientInfo) -> Form {
     if client.dialect != DIALECT {
         return Form::Wrapped;
     }
@@ -70,14 +73,9 @@ pub(super) fn routes(client: &ClientInfo) -> Routes {
     }
 }
 
-/// Major and minor number of `0.12.0`, `v0.12`, `0.13.0rc1`.
-fn minor_version(text: &str) -> Option<(u64, u64)> {
-    let mut parts = text.trim().trim_start_matches('v').split('.');
-    let mut number = || {
-        let digits: String = parts.next()?.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().ok()
-    };
-    Some((number()?, number()?))
+/// Whether this client takes a link as a bare text and nothing else, as the first release does.
+pub(super) fn reads_bare_links(client: &ClientInfo) -> bool {
+    client.dialect == DIALECT && client.version == FIRST_PYTHON
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 use super::*;
-use crate::tool::Route;
+use crate::tool::Patience;
 use crate::tool::arguments::{normalise, parse_object};
 use protocol::{ToolError, ToolErrorCode};
 
 pub(super) fn text_of(name: &str, args: &str, form: Form, outcome: ToolOutcome) -> ToolText {
     let request = "req-7".parse().unwrap();
-    let call = normalise(name, parse_object("Args", Some(args)).unwrap(), Route::Rpc);
+    let call = normalise(name, parse_object("Args", Some(args)).unwrap(), Patience::Minute);
     let now = "2026-06-01T12:00:00Z".parse().unwrap();
     render(name, outcome, Context { form, request: &request, call: &call, now }).unwrap()
 }
@@ -119,7 +119,7 @@ fn failures_are_their_message_and_nothing_unexpected_passes_for_a_result() {
     let got = text_of("read_file", r#"{"path":"/p"}"#, Form::Wrapped, Err(error));
     assert_eq!(got, ToolText { text: "/p does not exist".into(), is_error: true });
 
-    let (request, call) = ("req-7".parse().unwrap(), normalise("shell", serde_json::Map::new(), Route::Rpc));
+    let (request, call) = ("req-7".parse().unwrap(), normalise("shell", serde_json::Map::new(), Patience::Minute));
     let context = Context { form: Form::Wrapped, request: &request, call: &call, now: "2026-06-01T12:00:00Z".parse().unwrap() };
     assert!(render("shell", Ok(json!({"unexpected": 1})), context).is_err());
 }

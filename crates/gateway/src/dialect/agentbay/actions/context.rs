@@ -3,10 +3,8 @@
 //! They fail without it before they have done anything, whether files are to be moved or not. It holds no data here, and
 //! every action that would use it says so.
 
-use super::Call;
-use super::table;
 use crate::dialect::agentbay::envelope::Answer;
-use crate::dialect::agentbay::rescue::Refusal;
+use crate::dialect::vendor::{CONTEXTS, Call, Refusal};
 use control::SessionView;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -25,7 +23,7 @@ const MAX_NAME: usize = 64;
 pub(super) async fn get(call: &Call<'_>) -> Result<Answer, Refusal> {
     let name = call.params.text("Name").unwrap_or_default();
     if !is_name(name) || !call.params.flag("AllowCreate")? {
-        return Err(Refusal::not_offered("GetContext", table::CONTEXTS));
+        return Err(Refusal::not_offered("GetContext", CONTEXTS));
     }
     let now = call.app.clock.now().to_string();
     Ok(Answer::data(json!({
@@ -40,7 +38,7 @@ pub(super) async fn get(call: &Call<'_>) -> Result<Answer, Refusal> {
 
 /// `GetContextInfo`: nothing is synchronised yet, so nothing is under way. Several SDKs ask after each create.
 pub(super) async fn status(call: &Call<'_>) -> Result<Answer, Refusal> {
-    super::session::view(call).await?;
+    call.view().await?;
     Ok(Answer::data(json!({ "ContextStatus": "[]" })))
 }
 

@@ -1,6 +1,7 @@
 //! Every action that some release of the SDKs sends, and what this server makes of it. COMPATIBILITY.md shows this table.
 
-use crate::dialect::agentbay::rescue::Refusal;
+use crate::dialect::vendor::{BROWSER, CONTEXTS, Missing, Refusal, shown};
+use http::StatusCode;
 
 /// One action.
 #[derive(Debug, Clone, Copy)]
@@ -23,12 +24,7 @@ pub(super) enum State {
     Out(Missing),
 }
 
-/// What an action would need, as a sentence goes on after "needs".
-pub(super) type Missing = &'static str;
-
-pub(super) const CONTEXTS: Missing = "contexts (data that outlives sessions)";
 const PAUSE: Missing = "pausing of sessions";
-const BROWSER: Missing = "a session made from an image with a browser (browser_latest)";
 const MOBILE: Missing = "a session made from an image with Android (mobile_latest)";
 const NETWORKS: Missing = "networks shared between sessions";
 const SKILLS: Missing = "skills";
@@ -94,7 +90,10 @@ pub(super) fn find(name: &str) -> Option<&'static Action> {
 pub(super) fn refusal(name: &str) -> Refusal {
     match find(name).map(|action| action.state) {
         Some(State::Later(what) | State::Out(what)) => Refusal::not_offered(name, what),
-        Some(State::Offered(_)) | None => Refusal::no_action(name),
+        Some(State::Offered(_)) | None => {
+            let message = format!("action {:?} is not offered by this server; COMPATIBILITY.md lists what is", shown(name));
+            Refusal::new(StatusCode::NOT_FOUND, "InvalidAction.NotFound", message)
+        }
     }
 }
 
@@ -126,6 +125,13 @@ mod tests {
         });
         let table = rows.collect::<Vec<_>>().join("\n");
         crate::testing::check_document(&format!("| action | since | state |\n|---|---|---|\n{table}\n"));
+    }
+
+    #[test]
+    fn only_a_name_that_no_sdk_sends_is_not_found() {
+        let told = |name| (refusal(name).status().as_u16(), refusal(name).code());
+        assert_eq!(told("Nonsense"), (404, "InvalidAction.NotFound"));
+        assert_eq!(told("CreateNetwork"), (501, "UnsupportedOperation"));
     }
 
     #[test]

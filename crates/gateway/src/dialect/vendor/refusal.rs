@@ -1,17 +1,16 @@
-//! Failures as this dialect tells them: an HTTP status, a code word, a message. The one table of them.
+//! Failures as both vendors tell them: an HTTP status, a code word, a message. The one table of them.
 //!
 //! Always an HTTP 4xx or 5xx: SDKs read many failures that come with status 200 as successes.
 
-use super::envelope;
 use super::params::shown;
 use crate::limits::BodyError;
-use axum::body::Body;
-use http::{Response, StatusCode};
-use types::{ErrorCode, Fault, RequestId};
+use crate::request::Trail;
+use http::StatusCode;
+use types::{ErrorCode, Fault};
 
-/// A failure in this dialect's words.
+/// A failure in the vendors' words.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(in crate::dialect) struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: String,
@@ -19,7 +18,7 @@ pub(super) struct Refusal {
 
 /// What a "not found" is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(in crate::dialect) enum Subject {
     /// A session: SDKs wait for this very code when they delete one.
     Session,
     /// Anything else.
@@ -44,67 +43,59 @@ fn words(code: ErrorCode, subject: Subject) -> (StatusCode, &'static str) {
 }
 
 impl Refusal {
-    pub(super) fn from_fault(fault: &Fault, subject: Subject) -> Self {
+    pub(in crate::dialect) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    /// As [`Self::from_fault`], with the fault's whole chain in the log.
+    pub(in crate::dialect) fn noted(trail: &Trail, fault: &Fault, subject: Subject) -> Self {
+        trail.fault(fault);
+        Self::from_fault(fault, subject)
+    }
+
+    pub(in crate::dialect) fn from_fault(fault: &Fault, subject: Subject) -> Self {
         let (status, code) = words(fault.code(), subject);
         Self { status, code, message: fault.message().to_owned() }
     }
 
     /// A parameter that must be there is not.
-    pub(super) fn missing(name: &str) -> Self {
+    pub(in crate::dialect) fn missing(name: &str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "MissingParameter", message: format!("{name} is missing") }
     }
 
     /// A parameter's value is wrong; `why` continues the sentence that its name begins.
-    pub(super) fn invalid(name: &str, why: impl std::fmt::Display) -> Self {
+    pub(in crate::dialect) fn invalid(name: &str, why: impl std::fmt::Display) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "InvalidParameter", message: format!("{name} {why}") }
     }
 
-    /// An action that this server does not have.
-    pub(super) fn no_action(name: &str) -> Self {
-        let message = format!("action {:?} is not offered by this server; COMPATIBILITY.md lists what is", shown(name));
-        Self { status: StatusCode::NOT_FOUND, code: "InvalidAction.NotFound", message }
-    }
-
-    /// A parameter that says more than this server can do; `why` continues the sentence that its name begins.
-    pub(super) fn unsupported_setting(name: &str, why: &str) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code: "UnsupportedParameter", message: format!("{name} {why}") }
-    }
-
-    /// An action that this server knows and cannot carry out, for want of something.
-    pub(super) fn not_offered(name: &str, what: &str) -> Self {
+    /// Something that this server knows and cannot carry out, for want of something.
+    pub(in crate::dialect) fn not_offered(name: &str, what: &str) -> Self {
         let message = format!("{name} needs {what}, which this server does not have; COMPATIBILITY.md lists what is there");
         Self { status: StatusCode::NOT_IMPLEMENTED, code: "UnsupportedOperation", message }
     }
 
-    /// A version of the interface that this server does not speak.
-    pub(super) fn version(given: &str, spoken: &str) -> Self {
-        let message = format!("version {:?} of the API is not spoken here; this server speaks {spoken}", shown(given));
-        Self { status: StatusCode::BAD_REQUEST, code: "InvalidVersion", message }
-    }
-
     /// A session that does not exist for this caller.
-    pub(super) fn no_session(id: &str) -> Self {
-        let message = format!("session {:?} does not exist, or it has been released", shown(id));
+    pub(in crate::dialect) fn no_session(id: &str) -> Self {
+        let message = format!("session {:?} was not found: it does not exist, has expired or was released", shown(id));
         Self { status: StatusCode::BAD_REQUEST, code: "InvalidMcpSession.NotFound", message }
     }
 
-    /// Something that an action can do elsewhere but not here.
-    pub(super) fn unsupported(name: &str, what: &str) -> Self {
+    /// A parameter that means something elsewhere but not here.
+    pub(in crate::dialect) fn unsupported(name: &str, what: &str) -> Self {
         let message = format!("{name}: this server has no {what} yet; leave it out (COMPATIBILITY.md lists what is there)");
         Self { status: StatusCode::BAD_REQUEST, code: "UnsupportedParameter", message }
     }
 
-    pub(super) fn code(&self) -> &'static str {
+    pub(in crate::dialect) fn code(&self) -> &'static str {
         self.code
     }
 
-    #[cfg(test)]
-    pub(super) fn message(&self) -> &str {
-        &self.message
+    pub(in crate::dialect) fn status(&self) -> StatusCode {
+        self.status
     }
 
-    pub(super) fn into_response(self, request: &RequestId) -> Response<Body> {
-        envelope::failure(request, self.status, self.code, &self.message)
+    pub(in crate::dialect) fn message(&self) -> &str {
+        &self.message
     }
 }
 
@@ -141,7 +132,6 @@ mod tests {
         check(ErrorCode::DeadlineExceeded, Subject::Session, 504, "OperationTimeout");
         check(ErrorCode::Unimplemented, Subject::Session, 501, "UnsupportedOperation");
         check(ErrorCode::Internal, Subject::Session, 500, "InternalError");
-        assert_eq!(Refusal::no_action("CreateNetwork").status.as_u16(), 404);
     }
 
     #[test]

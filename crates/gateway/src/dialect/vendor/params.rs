@@ -1,37 +1,37 @@
-//! Query and form parameters, and the few types that SDKs write into them.
+//! What a request says, as names with texts, and the few types that SDKs write into them.
 
-use super::rescue::Refusal;
+use super::refusal::Refusal;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 /// Everything a request says. An empty value is the same as none: SDKs send both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Params(BTreeMap<String, String>);
+pub(in crate::dialect) struct Params(BTreeMap<String, String>);
 
 impl Params {
     /// Reads `a=1&b=2`, urlencoded.
-    pub(super) fn parse(text: &[u8]) -> Self {
-        Self(form_urlencoded::parse(text).into_owned().collect())
+    pub(in crate::dialect) fn parse(text: &[u8]) -> Self {
+        form_urlencoded::parse(text).into_owned().collect()
     }
 
-    /// These and those; what stands in both counts as the form body (`those`) says it.
-    pub(super) fn with(mut self, those: Self) -> Self {
+    /// These and those; what stands in both counts as `those` say it.
+    pub(in crate::dialect) fn with(mut self, those: Self) -> Self {
         self.0.extend(those.0.into_iter().filter(|(_, value)| !value.is_empty()));
         self
     }
 
     /// A non-empty text.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(in crate::dialect) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// A text that must be there.
-    pub(super) fn required(&self, name: &'static str) -> Result<&str, Refusal> {
+    pub(in crate::dialect) fn required(&self, name: &'static str) -> Result<&str, Refusal> {
         self.text(name).ok_or_else(|| Refusal::missing(name))
     }
 
     /// `true` or `false` in any case; false when absent.
-    pub(super) fn flag(&self, name: &'static str) -> Result<bool, Refusal> {
+    pub(in crate::dialect) fn flag(&self, name: &'static str) -> Result<bool, Refusal> {
         match self.text(name) {
             None => Ok(false),
             Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
@@ -41,7 +41,7 @@ impl Params {
     }
 
     /// A whole number of at least 0.
-    pub(super) fn number(&self, name: &'static str) -> Result<Option<u64>, Refusal> {
+    pub(in crate::dialect) fn number(&self, name: &'static str) -> Result<Option<u64>, Refusal> {
         let parse = |text: &str| {
             let wrong = |_| Refusal::invalid(name, format!("must be a whole number, 0 or more, got {:?}", shown(text)));
             text.trim().parse().map_err(wrong)
@@ -50,21 +50,31 @@ impl Params {
     }
 
     /// A value written as a JSON string.
-    pub(super) fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Refusal> {
+    pub(in crate::dialect) fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Refusal> {
         let parse = |text: &str| {
             serde_json::from_str(text).map_err(|error| Refusal::invalid(name, format!("is not the JSON expected here: {error}")))
         };
         self.text(name).map(parse).transpose()
     }
+}
 
-    /// The parameters whose names begin with `prefix`, without it.
-    pub(super) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+impl FromIterator<(String, String)> for Params {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+impl<'a> IntoIterator for &'a Params {
+    type Item = (&'a String, &'a String);
+    type IntoIter = btree_map::Iter<'a, String, String>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
     }
 }
 
 /// What of a foreign text an error repeats.
-pub(super) fn shown(text: &str) -> String {
+pub(in crate::dialect) fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
@@ -105,11 +115,5 @@ mod tests {
         assert!(error.message().starts_with("Labels "), "{}", error.message());
         let escaped = params("Labels=%7B%22a%22%3A%22%5Cu00e9%22%7D").json::<BTreeMap<String, String>>("Labels").unwrap();
         assert_eq!(escaped.unwrap()["a"], "é");
-    }
-
-    #[test]
-    fn flattened_fields_are_found_below_their_prefix() {
-        let params = params("Extra.A=1&Extra.B.1=2&ExtraC=3");
-        assert_eq!(params.below("Extra.").collect::<Vec<_>>(), [("A", "1"), ("B.1", "2")]);
     }
 }
