@@ -86,6 +86,14 @@ async def oss(bench):
         assert not result.success and "oss" in error_of(result).lower(), error_of(result)
 
 
+@scenario("agb-refuse-policy")
+async def policy(bench):
+    made = await aw(bench.bay.create(bench.sdk.params(policy_id="policy-of-nobody", **bench.labels())))
+    if made.success:
+        bench.extra.append(made.session)
+    assert not made.success and "policy" in error_of(made).lower(), error_of(made)
+
+
 @scenario("agb-extensions")
 async def extensions(bench):
     service = bench.sdk.thing("ExtensionsService")(bench.bay, f"conformance-{bench.column}")

@@ -41,6 +41,16 @@ async def plain_http(bench):
     assert not plain.exists(made.session.session_id)
 
 
+@scenario("agb-endpoint-slash")
+async def endpoint_slash(bench):
+    session = await bench.session()
+    client = bench.sdk.client(endpoint=os.environ["AGB_ENDPOINT"] + "/")
+    ran = await bench.run(bench.sdk.attach(client, session.session_id), "echo through two slashes")
+    assert ran.success and ran.text == "through two slashes\n", ran
+    told = await aw(bench.sdk.attach(client, session.session_id).info())
+    assert told.success, error_of(told)
+
+
 @scenario("agb-silent-call")
 async def silent_call(bench):
     session = await bench.session()
