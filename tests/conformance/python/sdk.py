@@ -46,6 +46,16 @@ def error_of(result):
     return " ".join(str(text) for text in texts if text)
 
 
+def said(result):
+    """All that code printed or came out with, as one text, whatever the form."""
+    parts = [str(getattr(result, "result", None) or "")]
+    parts += [str(item.text or "") for item in getattr(result, "results", [])]
+    logs = getattr(result, "logs", None)
+    if logs is not None:
+        parts += [*logs.stdout, *logs.stderr]
+    return "\n".join(parts)
+
+
 def fields(value):
     """What a result holds, whether the SDK gives an object or a dictionary."""
     return types.SimpleNamespace(**value) if isinstance(value, dict) else value

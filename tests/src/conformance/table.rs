@@ -24,8 +24,14 @@ impl Table {
     pub fn of(catalogue: &Catalogue, verdicts: &Verdicts) -> Self {
         let mut cells = BTreeMap::new();
         for release in releases(catalogue) {
-            let modes: Vec<_> = catalogue.columns.iter().filter(|column| column.release() == release).map(Column::name).collect();
+            let columns: Vec<_> = catalogue.columns.iter().filter(|column| column.release() == release).collect();
+            let modes: Vec<_> = columns.iter().map(|column| column.name()).collect();
             for scenario in &catalogue.scenarios {
+                if !columns.iter().any(|column| scenario.is_for(&column.sdk)) {
+                    // Nobody needs to run it to know.
+                    cells.insert((release.clone(), scenario.id.clone()), symbol(&Verdict::Absent).to_owned());
+                    continue;
+                }
                 let seen: Option<Vec<_>> = modes.iter().map(|mode| Some(symbol(verdicts.cells.get(mode)?.get(&scenario.id)?))).collect();
                 if let Some(mut seen) = seen {
                     seen.dedup();

@@ -4,7 +4,7 @@ import asyncio
 
 import plain
 from bench import scenario
-from sdk import Absent, aw, error_of, need_parameter
+from sdk import aw, error_of, need_parameter, said
 
 IMAGE = "code_latest"
 
@@ -19,10 +19,10 @@ async def code_names(bench):
     short = await aw(run("print('short')", "py"))
     if "unsupported" in error_of(short).lower():
         return
-    assert short.success and "short" in short.result, error_of(short)
+    assert short.success and "short" in said(short), error_of(short)
     for name in ("js", "node"):
         result = await aw(run("console.log(6 * 7)", name))
-        assert result.success and "42" in result.result, (name, error_of(result))
+        assert result.success and "42" in said(result), (name, error_of(result))
 
 
 @scenario("agb-stream-events")
@@ -40,7 +40,7 @@ async def stream_events(bench):
     assert result.execution_count is not None and result.execution_time >= 0, vars(result)
     # The same kernel as without a stream.
     assert (await aw(run("kept = 'by the stream'", "python", stream_beta=True))).success
-    assert "by the stream" in (await aw(run("print(kept)", "python"))).result
+    assert "by the stream" in said(await aw(run("print(kept)", "python")))
 
 
 @scenario("agb-stream-error")
@@ -89,6 +89,21 @@ async def ws_client(bench):
         assert [end["status"] for end in ends] == ["finished"] * 3, ends
         printed = "".join(event.get("chunk", "") for event in events)
         assert all(f"number {n}\n" in printed for n in range(3)), events
+        # What nobody waits for, in either direction, does not disturb the streams.
+        forget = client.register_callback("wuying_codespace", lambda payload: None)
+        client.send_message(target="nobody", data={"method": "nothing"})
+        handles = [client.call_stream(**stream_of("print('after all')"), on_event=None, on_end=None, on_error=None)]
+        assert handles[0].wait_end()["status"] == "finished"
+        written = client.call_stream(**stream_of("import time; time.sleep(20)"), on_event=None, on_end=None, on_error=None)
+        written.write({"method": "no-such-method"})
+        try:
+            written.wait_end()
+        except Exception as error:
+            assert "no-such-method" in str(error), error
+        else:
+            raise AssertionError("a method that there is not was taken")
+        forget()
+        client.unregister_callback("wuying_codespace")
         endless = client.call_stream(**stream_of("import time; time.sleep(30)"), on_event=None, on_end=None, on_error=None)
         endless.cancel()
     finally:

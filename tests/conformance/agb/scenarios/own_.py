@@ -7,7 +7,7 @@ import threading
 
 import plain
 from bench import scenario
-from sdk import Absent, aw, error_of, need, need_parameter, takes
+from sdk import Absent, aw, error_of, need, need_parameter, said, takes
 
 
 @scenario("agb-no-image")
@@ -30,7 +30,7 @@ async def image_names(bench):
     assert made.success, error_of(made)
     bench.extra.append(made.session)
     result = await aw(bench.sdk.run_code(made.session)("print(6 * 7)", "python"))
-    assert result.success and "42" in result.result, (error_of(result), result.result)
+    assert result.success and "42" in said(result), (error_of(result), said(result))
     for name in ("agb-browser-use-1", "agb-computer-use-ubuntu-2204"):
         refused = await aw(bench.bay.create(bench.sdk.params(image_id=name, **bench.labels())))
         if refused.success:
@@ -57,7 +57,9 @@ async def get_session(bench):
     session = await bench.create()
     told = await aw(call(session.session_id))
     assert told.success and told.request_id, error_of(told)
-    assert told.data.session_id == session.session_id and told.data.status == "RUNNING", vars(told.data)
+    assert told.data.session_id == session.session_id, vars(told.data)
+    # The first releases do not keep the state.
+    assert getattr(told.data, "status", "RUNNING") == "RUNNING", vars(told.data)
     assert told.data.resource_url.startswith("http") and told.data.app_instance_id and told.data.resource_id, vars(told.data)
     assert (await bench.delete(session)).success
     gone = await aw(call(session.session_id))

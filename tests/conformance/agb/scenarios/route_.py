@@ -7,7 +7,7 @@ import urllib.parse
 
 import plain
 from bench import Ran, scenario
-from sdk import Absent, aw, error_of, takes
+from sdk import Absent, aw, error_of, said, takes
 
 # An id that none can have may be refused as such.
 NOT_FOUND = ("not found", "notfound", "does not exist", "session id", "sessionid")
@@ -73,7 +73,7 @@ async def silent_code(bench):
         client = bench.sdk.client()
     call = bench.sdk.run_code(bench.sdk.attach(client, session.session_id))
     result = await aw(call("import time\ntime.sleep(10)\nprint('awake')", "python", timeout_s=30))
-    assert result.success and "awake" in result.result, (error_of(result), result.result)
+    assert result.success and "awake" in said(result), (error_of(result), said(result))
 
 
 @scenario("agb-silent-minutes")
@@ -93,7 +93,7 @@ async def call_timeouts(bench):
     if call is None or not takes(call, "read_timeout"):
         raise Absent("Session.call_mcp_tool(read_timeout=)")
     args = {"command": "sleep 6; echo late", "timeout_ms": 20000}
-    result = await aw(call("shell", args, read_timeout=2000, connect_timeout=2000))
+    result = await aw(call("shell", args, read_timeout=3000, connect_timeout=3000))
     assert result.success and "late" in result.data, error_of(result)
 
 
