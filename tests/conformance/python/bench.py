@@ -50,12 +50,22 @@ class Bench:
 
     async def create(self, **fields):
         """A session of the scenario's own; it is deleted afterwards if the scenario did not do it."""
-        fields.setdefault("labels", {})
-        fields["labels"] = {"conformance": self.column, **fields["labels"]}
+        fields = {**self.labels(), **fields}
+        if "labels" in fields:
+            fields["labels"] = {"conformance": self.column, **fields["labels"]}
         result = await aw(self.bay.create(self.sdk.params(**fields)))
         assert result.success and result.session, f"create: {error_of(result)}"
         self.extra.append(result.session)
         return result.session
+
+    def labels(self, **labels):
+        """The field for a create's labels, with the column's own; nothing where the release knows no labels."""
+        if not takes(self.sdk.thing("CreateSessionParams"), "labels"):
+            return {}
+        return {"labels": {"conformance": self.column, **labels}}
+
+    async def delete(self, session):
+        return await self.sdk.delete(self.bay, session)
 
     async def session(self, image=None):
         """The shared session of an image."""
@@ -78,14 +88,17 @@ class Bench:
     async def close(self):
         await self.tidy(broken=True)
 
-    # ---- commands
+    # ---- commands and files
+
+    def files(self, session):
+        return self.sdk.files(session)
 
     def has_exit_codes(self, session):
         """Whether this SDK tells exit codes and streams apart."""
-        return takes(session.command.execute_command, "cwd")
+        return takes(self.sdk.execute(session), "cwd")
 
     async def run(self, session, command, timeout_ms=30000, **more):
-        return Ran(await aw(session.command.execute_command(command, timeout_ms=timeout_ms, **more)))
+        return Ran(await aw(self.sdk.execute(session)(command, timeout_ms=timeout_ms, **more)))
 
     async def sh(self, session, command):
         """The output of a command that must succeed."""

@@ -29,6 +29,19 @@ def ask(action, **params):
         raise Refused(error.code, json.load(error)) from None
 
 
+def agb(method, path, body=None, **query):
+    """The answer of the AGB dialect, whatever it says."""
+    head = {"Authorization": "Bearer " + os.environ["AGB_API_KEY"], "Content-Type": "application/json"}
+    address = f"{os.environ['ROADSTEAD_CONFORMANCE_URL']}{path}?{urllib.parse.urlencode(query)}"
+    data = None if method == "GET" else json.dumps(body or {}).encode()
+    request = urllib.request.Request(address, data, head, method=method)
+    try:
+        with OPENER.open(request, timeout=60) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        return json.load(error)
+
+
 def sh(session_id, command):
     """Standard output of a command that must succeed."""
     body = ask("CallMcpTool", SessionId=session_id, Name="shell", Args=json.dumps({"command": command, "timeout_ms": 50000}))

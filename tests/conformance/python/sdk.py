@@ -1,6 +1,7 @@
-"""What differs between the releases of the SDK, in one place.
+"""What differs between SDKs and between their releases.
 
-Everything here asks the package what it can do; nothing asks for its version.
+Everything here asks the package what it can do; nothing asks for its version. Scenarios speak the AgentBay package's
+names; where another package has its own, `Renamed` finds them.
 """
 
 import asyncio
@@ -10,8 +11,7 @@ import importlib
 import importlib.metadata
 import inspect
 import time
-
-import agentbay
+import types
 
 
 class Absent(Exception):
@@ -46,25 +46,75 @@ def error_of(result):
     return " ".join(str(text) for text in texts if text)
 
 
+def said(result):
+    """All that code printed or came out with, as one text, whatever the form."""
+    parts = [str(getattr(result, "result", None) or "")]
+    parts += [str(item.text or "") for item in getattr(result, "results", [])]
+    logs = getattr(result, "logs", None)
+    if logs is not None:
+        parts += [*logs.stdout, *logs.stderr]
+    return "\n".join(parts)
+
+
+def fields(value):
+    """What a result holds, whether the SDK gives an object or a dictionary."""
+    return types.SimpleNamespace(**value) if isinstance(value, dict) else value
+
+
+class Renamed:
+    """A module of the SDK under other names: its methods as they are, found by either name."""
+
+    def __init__(self, module, names):
+        self._module, self._names = module, names
+        self.__name__ = type(module).__name__
+
+    def __getattr__(self, name):
+        found = getattr(self._module, self._names.get(name, name), None)
+        return getattr(self._module, name) if found is None else found
+
+
 class Sdk:
-    """The package: its version, its clients, its classes."""
+    """A package: its version, its clients, its classes. Each vendor's is a subclass."""
+
+    name = package = root = ""
+    # Where releases keep their classes, below the root.
+    places = ("",)
+    # Calls that show a text of their own instead of the server's message.
+    hides = frozenset()
 
     def __init__(self, mode):
         self.mode = mode
-        self.version = importlib.metadata.version("wuying-agentbay-sdk")
-        self.client_class = agentbay.AgentBay if mode == "sync" else agentbay.AsyncAgentBay
+        self.version = importlib.metadata.version(self.package)
 
     def client(self, **settings):
-        return self.client_class(**settings)
+        raise NotImplementedError
+
+    def files(self, session):
+        raise NotImplementedError
+
+    def execute(self, session):
+        """The call that runs a command."""
+        raise NotImplementedError
+
+    def run_code(self, session):
+        """The call that runs code."""
+        raise NotImplementedError
+
+    def simplest(self):
+        """The arguments of the simplest create."""
+        return ()
+
+    async def delete(self, client, session):
+        return await aw(session.delete())
 
     def thing(self, name):
         """A class of the package, wherever this release keeps it."""
-        for module in ("", ".session_params", ".context", ".context_sync", ".browser.browser", ".browser"):
+        for place in self.places:
             with contextlib.suppress(ImportError):
-                found = getattr(importlib.import_module("agentbay" + module), name, None)
+                found = getattr(importlib.import_module(self.root + place), name, None)
                 if found is not None:
                     return found
-        raise Absent(f"agentbay.{name}")
+        raise Absent(f"{self.root}.{name}")
 
     def params(self, **fields):
         kind = self.thing("CreateSessionParams")

@@ -1,5 +1,7 @@
 //! A proxy between an SDK and the server that breaks one rule of the protocol, so that a scenario can be seen to notice.
 
+mod agb;
+
 use super::rule::{Params, Rule, value_of};
 use anyhow::{Context, Result};
 use axum::Router;
@@ -72,6 +74,9 @@ async fn pass(State(way): State<Arc<Way>>, request: Request) -> Response {
 }
 
 async fn forward(way: &Way, request: Request) -> Result<Response> {
+    if agb::is_path(request.uri().path()) {
+        return agb::forward(way, request).await;
+    }
     let (head, body) = request.into_parts();
     let body = to_bytes(body, BODY_LIMIT).await.context("reading the request")?;
     let mut query = pairs(head.uri.query().unwrap_or_default().as_bytes());

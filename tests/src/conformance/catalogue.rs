@@ -38,6 +38,9 @@ pub struct Scenario {
     /// Takes longer than a minute; the gate leaves it out.
     #[serde(default)]
     pub slow: bool,
+    /// The only SDKs that have what it tries; empty for all.
+    #[serde(default)]
+    pub sdks: Vec<String>,
 }
 
 /// One thing that SDKs rely on.
@@ -61,7 +64,7 @@ pub struct Fact {
 /// One SDK release in one mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// `python`, `go`, `java`, `rust`.
+    /// `python`, `go`, `java`, `rust`, `agb`.
     pub sdk: String,
     /// The package's name in its registry.
     pub package: String,
@@ -120,9 +123,19 @@ impl Catalogue {
         ensure!(ids.len() == self.scenarios.len(), "scenarios.toml has an id twice");
         let names: BTreeSet<_> = self.columns.iter().map(Column::name).collect();
         ensure!(names.len() == self.columns.len(), "columns.toml has a column twice");
+        let sdks: BTreeSet<_> = self.columns.iter().map(|column| &column.sdk).collect();
+        let strange: Vec<_> = self.scenarios.iter().filter(|scenario| scenario.sdks.iter().any(|sdk| !sdks.contains(sdk))).collect();
+        ensure!(strange.is_empty(), "scenarios of SDKs that columns.toml has not: {strange:?}");
         let lost: Vec<_> = self.facts.iter().filter(|fact| !names.contains(&fact.column)).map(|fact| &fact.id).collect();
         ensure!(lost.is_empty(), "facts of columns that columns.toml has not: {lost:?}");
         Ok(())
+    }
+}
+
+impl Scenario {
+    /// Whether an SDK is asked for it.
+    pub fn is_for(&self, sdk: &str) -> bool {
+        self.sdks.is_empty() || self.sdks.iter().any(|name| name == sdk)
     }
 }
 

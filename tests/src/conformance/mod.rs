@@ -16,5 +16,5 @@ pub use column::{Cell, Report, Status, run};
 pub use proof::{Proof, prove};
 pub use rule::Rule;
 pub use table::{Table, document};
-pub use toolchain::{Program, virtualenv};
+pub use toolchain::{Program, agb_virtualenv, virtualenv};
 pub use verdict::{Verdict, Verdicts};

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rule {
-    /// A glob over `Action`, or over `CallMcpTool:tool`.
+    /// A glob over `Action`, or over `CallMcpTool:tool`. For AGB over `METHOD /path`, or over `mcp:tool`.
     pub on: String,
     /// `error`: only answers that are failures.
     pub when: Option<Outcome>,
@@ -64,7 +64,7 @@ impl Rule {
 
     /// Whether it is about the routes that a create offers, so that these must stay.
     pub fn concerns_routes(&self) -> bool {
-        self.on == "CreateMcpSession"
+        ["CreateMcpSession", "POST /mcp/createSession"].contains(&self.on.as_str())
     }
 
     /// Changes a request.
@@ -74,16 +74,21 @@ impl Rule {
             params.retain(|(other, _)| other != name);
             params.push((name.clone(), value.replace("$KEY", key)));
         }
-        if self.args_drop.is_empty() && self.args_set.is_empty() {
-            return Ok(());
-        }
         for (_, args) in params.iter_mut().filter(|(name, _)| name == "Args") {
-            let mut parsed: Map<String, Value> = serde_json::from_str(args).context("Args are no JSON object")?;
-            parsed.retain(|name, _| !self.args_drop.contains(name));
-            parsed.extend(self.args_set.clone());
-            *args = Value::Object(parsed).to_string();
+            *args = self.change_args(args)?;
         }
         Ok(())
+    }
+
+    /// Changes a tool's arguments.
+    pub fn change_args(&self, args: &str) -> Result<String> {
+        if self.args_drop.is_empty() && self.args_set.is_empty() {
+            return Ok(args.to_owned());
+        }
+        let mut parsed: Map<String, Value> = serde_json::from_str(args).context("the arguments are no JSON object")?;
+        parsed.retain(|name, _| !self.args_drop.contains(name));
+        parsed.extend(self.args_set.clone());
+        Ok(Value::Object(parsed).to_string())
     }
 
     /// Changes an answer; returns its status.
@@ -98,7 +103,7 @@ impl Rule {
             put(body, &segments(pointer), value);
         }
         if let Some(Replace { from, to }) = &self.text
-            && let Some(Value::String(text)) = body.pointer_mut("/Data/content/0/text")
+            && let Some(Value::String(text)) = text_of(body)
         {
             *text = Regex::new(from)?.replace_all(text, regex::NoExpand(to)).into_owned();
         }
@@ -109,6 +114,12 @@ impl Rule {
 /// A parameter's value.
 pub(crate) fn value_of<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
     params.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+}
+
+/// A tool's text, in either vendor's answer.
+fn text_of(body: &mut Value) -> Option<&mut Value> {
+    let pointer = if body.get("Data").is_some() { "/Data/content/0/text" } else { "/data/content/0/text" };
+    body.pointer_mut(pointer)
 }
 
 fn segments(pointer: &str) -> Vec<&str> {

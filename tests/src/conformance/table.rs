@@ -24,8 +24,14 @@ impl Table {
     pub fn of(catalogue: &Catalogue, verdicts: &Verdicts) -> Self {
         let mut cells = BTreeMap::new();
         for release in releases(catalogue) {
-            let modes: Vec<_> = catalogue.columns.iter().filter(|column| column.release() == release).map(Column::name).collect();
+            let columns: Vec<_> = catalogue.columns.iter().filter(|column| column.release() == release).collect();
+            let modes: Vec<_> = columns.iter().map(|column| column.name()).collect();
             for scenario in &catalogue.scenarios {
+                if !columns.iter().any(|column| scenario.is_for(&column.sdk)) {
+                    // Nobody needs to run it to know.
+                    cells.insert((release.clone(), scenario.id.clone()), symbol(&Verdict::Absent).to_owned());
+                    continue;
+                }
                 let seen: Option<Vec<_>> = modes.iter().map(|mode| Some(symbol(verdicts.cells.get(mode)?.get(&scenario.id)?))).collect();
                 if let Some(mut seen) = seen {
                     seen.dedup();
@@ -106,9 +112,12 @@ fn symbol(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// `Python 0.22.3` for `python-0.22.3`.
+/// `Python 0.22.3` for `python-0.22.3`, `AGB 0.12.0` for `agb-0.12.0`.
 fn heading(release: &str) -> String {
     let (sdk, version) = release.split_once('-').unwrap_or((release, ""));
+    if sdk == "agb" {
+        return format!("AGB {version}");
+    }
     let mut letters = sdk.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{} {version}", letters.as_str())

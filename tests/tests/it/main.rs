@@ -17,5 +17,6 @@ mod python_sdk;
 mod rust_sdk;
 mod streams;
 mod tenancy;
+mod two_vendors;
 mod typescript;
 mod web_socket;

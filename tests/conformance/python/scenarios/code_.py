@@ -6,23 +6,14 @@ import time
 
 import plain
 from bench import scenario
-from sdk import Absent, aw, error_of, need_parameter
+from sdk import Absent, aw, error_of, need_parameter, said
 
 IMAGE = "code_latest"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 
 
 async def code(bench, session, text, language="python", **more):
-    return await aw(session.code.run_code(text, language, **more))
-
-
-def output(result):
-    """All that was printed or came out, as one text, whatever the form."""
-    logs = getattr(result, "logs", None)
-    parts = [str(result.result or "")]
-    if logs is not None:
-        parts += [*logs.stdout, *logs.stderr]
-    return "\n".join(parts)
+    return await aw(bench.sdk.run_code(session)(text, language, **more))
 
 
 def is_rich(result):
@@ -34,7 +25,7 @@ async def run(bench):
     session = await bench.session(IMAGE)
     result = await code(bench, session, "print('printed', 6 * 7)\n'the value'")
     assert result.success, error_of(result)
-    assert "printed 42" in output(result), output(result)
+    assert "printed 42" in said(result), said(result)
     if is_rich(result):
         assert "".join(result.logs.stdout) == "printed 42\n", result.logs.stdout
         main = [item for item in result.results if item.is_main_result]
@@ -50,8 +41,8 @@ async def state(bench):
     for text in ("import os\nkept = 41\nprint('pid', os.getpid())", "kept += 1\nprint('pid', os.getpid(), 'kept', kept)"):
         result = await code(bench, session, text)
         assert result.success, error_of(result)
-        pids.append(output(result).split("pid", 1)[1].split()[0])
-    assert "kept 42" in output(result), output(result)
+        pids.append(said(result).split("pid", 1)[1].split()[0])
+    assert "kept 42" in said(result), said(result)
     assert pids[0] == pids[1], pids
     name = plain.sh(session.session_id, f"cat /proc/{pids[0]}/comm")
     assert "python" in name.lower(), name
@@ -62,12 +53,12 @@ async def error(bench):
     session = await bench.session(IMAGE)
     assert (await code(bench, session, "before = 'kept'")).success
     result = await code(bench, session, "{}['no such key']")
-    told = error_of(result) + output(result) + str(vars(getattr(result, "error", None) or object) if is_rich(result) else "")
+    told = error_of(result) + said(result) + str(vars(getattr(result, "error", None) or object) if is_rich(result) else "")
     assert "KeyError" in told and "no such key" in told, told
     if is_rich(result):
         assert not result.success
     after = await code(bench, session, "print(before)")
-    assert after.success and "kept" in output(after), output(after)
+    assert after.success and "kept" in said(after), said(after)
 
 
 @scenario("code-rich")
@@ -85,7 +76,7 @@ async def rich(bench):
     result = await code(bench, session, f"from IPython.display import display\ndisplay({bundle!r}, raw=True)")
     if not is_rich(result):
         # The old form is text alone.
-        assert result.success and "words" in output(result), output(result)
+        assert result.success and "words" in said(result), said(result)
         return
     assert result.success, error_of(result)
     item = result.results[0]
@@ -101,10 +92,10 @@ async def timeout(bench):
     began = time.monotonic()
     result = await code(bench, session, "while True: pass", timeout_s=3)
     assert time.monotonic() - began < 25
-    told = (error_of(result) + output(result)).lower()
+    told = (error_of(result) + said(result)).lower()
     assert "time" in told or "interrupt" in told, told
     after = await code(bench, session, "print(survivor)")
-    assert after.success and "alive" in output(after), (error_of(after), output(after))
+    assert after.success and "alive" in said(after), (error_of(after), said(after))
 
 
 @scenario("code-javascript")
@@ -133,15 +124,15 @@ async def language(bench, name, first, then, wanted):
         refusal = "" if result.success else error_of(result)
     if "unsupported language" in refusal.lower():
         raise Absent(f"run_code(language={name!r})")
-    assert result.success and "first 40" in output(result), (refusal, output(result))
+    assert result.success and "first 40" in said(result), (refusal, said(result))
     result = await code(bench, session, then, name)
-    assert result.success and wanted in output(result), (error_of(result), output(result))
+    assert result.success and wanted in said(result), (error_of(result), said(result))
 
 
 @scenario("code-stream")
 async def stream(bench):
     session = await bench.session(IMAGE)
-    need_parameter(session.code.run_code, "stream_beta")
+    need_parameter(bench.sdk.run_code(session), "stream_beta")
     folder = await bench.folder(session, "stream")
     chunks, made = [], threading.Event()
 

@@ -2,12 +2,12 @@
 
 import plain
 from bench import scenario
-from sdk import Absent, aw, error_of, need
+from sdk import Absent, aw, error_of, need, need_parameter
 
 
 @scenario("context-life")
 async def life(bench):
-    contexts, name = bench.bay.context, f"conformance-{bench.column}"
+    contexts, name = need(bench.bay, "context"), f"conformance-{bench.column}"
     made = await aw(contexts.create(name))
     assert made.success and made.context_id, error_of(made)
     try:
@@ -28,6 +28,7 @@ async def life(bench):
 @scenario("context-sync")
 async def sync(bench):
     kind = bench.sdk.thing("ContextSync")
+    need_parameter(bench.sdk.thing("CreateSessionParams"), "context_syncs")
     made = await aw(bench.bay.context.create(f"conformance-sync-{bench.column}"))
     assert made.success and made.context_id, error_of(made)
     try:
@@ -48,7 +49,7 @@ async def sync(bench):
 @scenario("context-none")
 async def none(bench):
     session = await bench.session()
-    result = await aw(session.context.info())
+    result = await aw(need(session, "context").info())
     assert getattr(result, "success", True), error_of(result)
     assert result.context_status_data == [], result.context_status_data
 

@@ -7,7 +7,7 @@ import urllib.request
 
 import plain
 from bench import scenario
-from sdk import aw, error_of, need, need_parameter
+from sdk import aw, error_of, fields, need, need_parameter
 
 NOT_FOUND = ("not found", "notfound", "no session")
 
@@ -18,7 +18,7 @@ def says_not_found(text):
 
 @scenario("session-create-delete")
 async def create_delete(bench):
-    result = await aw(bench.bay.create())
+    result = await aw(bench.bay.create(*bench.sdk.simplest()))
     assert result.success, error_of(result)
     assert result.request_id, "no request id"
     session = result.session
@@ -49,9 +49,9 @@ async def image_unknown(bench):
 @scenario("session-delete-twice")
 async def delete_twice(bench):
     session = await bench.create()
-    assert (await aw(session.delete())).success
+    assert (await bench.delete(session)).success
     began = time.monotonic()
-    again = await aw(session.delete())
+    again = await bench.delete(session)
     assert not again.success, "the second one claims success"
     assert says_not_found(error_of(again)), error_of(again)
     assert time.monotonic() - began < 20
@@ -152,16 +152,17 @@ async def info(bench):
     session = await bench.session()
     result = await aw(session.info())
     assert result.success, error_of(result)
-    assert result.data.session_id == session.session_id, result.data.session_id
-    assert len(result.data.resource_url) >= 100 and len(result.data.auth_code) >= 50 and len(result.data.ticket) >= 80
-    with urllib.request.urlopen(result.data.resource_url, timeout=20) as page:
+    told = fields(result.data)
+    assert told.session_id == session.session_id, told.session_id
+    assert len(told.resource_url) >= 100 and len(told.auth_code) >= 50 and len(told.ticket) >= 80
+    with urllib.request.urlopen(told.resource_url, timeout=20) as page:
         assert page.status == 200 and session.session_id in page.read().decode()
 
 
 @scenario("session-info-released")
 async def info_released(bench):
     session = await bench.create()
-    assert (await aw(session.delete())).success
+    assert (await bench.delete(session)).success
     try:
         result = await aw(session.info())
     except Exception as error:
@@ -174,7 +175,7 @@ async def info_released(bench):
 @scenario("session-foreign-call")
 async def call_after_delete(bench):
     session = await bench.create()
-    assert (await aw(session.delete())).success
+    assert (await bench.delete(session)).success
     ran = await bench.run(session, "echo still here")
     assert not ran.success and "still here" not in ran.text, ran
     assert says_not_found(ran.error), ran.error
@@ -187,7 +188,7 @@ async def keep_alive(bench):
     result = await aw(call())
     assert result.success, error_of(result)
     assert plain.exists(session.session_id)
-    assert (await aw(session.delete())).success
+    assert (await bench.delete(session)).success
     assert not (await aw(call())).success
 
 
@@ -195,7 +196,7 @@ async def keep_alive(bench):
 async def wrong_key(bench):
     stranger = bench.sdk.client(api_key="akm-not-a-key-of-this-server")
     try:
-        result = await aw(stranger.create(bench.sdk.params(labels={"conformance": bench.column, "wrong": "key"})))
+        result = await aw(stranger.create(bench.sdk.params(**bench.labels(wrong="key"))))
         assert not result.success, "it was let in"
         text = error_of(result)
     except AssertionError:
@@ -212,7 +213,7 @@ async def auto_gen(bench):
     session = await bench.create(labels={"auto": "1"})
     call = need(session, "call_mcp_tool")
     need_parameter(call, "auto_gen_session")
-    assert (await aw(session.delete())).success
+    assert (await bench.delete(session)).success
     # Attached by its id: a session that knows a direct route takes it, and nothing of the parameter goes over that.
     call = type(session)(bench.bay, session.session_id).call_mcp_tool
     result = await aw(call("shell", {"command": "echo made anew", "timeout_ms": 20000}, auto_gen_session=True))
@@ -225,6 +226,7 @@ async def listed(bench, labels, limit, cursor=""):
         params = bench.sdk.thing("ListSessionParams")(max_results=limit, next_token=cursor, labels=labels)
         result = await aw(bench.bay.list_by_labels(params))
     else:
+        need_parameter(bench.bay.list, "labels")
         result = await aw(bench.bay.list(labels=labels, limit=limit))
     assert result.success, error_of(result)
     entries = result.sessions if hasattr(result, "sessions") else result.session_ids

@@ -44,7 +44,7 @@ async def exit_code(bench):
 @scenario("shell-stderr")
 async def stderr(bench):
     session = await bench.session()
-    need_parameter(session.command.execute_command, "cwd")
+    need_parameter(bench.sdk.execute(session), "cwd")
     ran = await bench.run(session, "echo out; echo err >&2; echo more; exit 3")
     assert (ran.stdout, ran.stderr, ran.exit_code) == ("out\nmore\n", "err\n", 3), ran
 
@@ -59,7 +59,7 @@ async def odd_bytes(bench):
 @scenario("shell-cwd-envs")
 async def cwd_envs(bench):
     session = await bench.session()
-    need_parameter(session.command.execute_command, "cwd")
+    need_parameter(bench.sdk.execute(session), "cwd")
     ran = await bench.run(session, "pwd; echo $COLOUR", cwd="/var/tmp", envs={"COLOUR": "dark $HOME \"blue\""})
     assert ran.text == '/var/tmp\ndark $HOME "blue"\n', ran
     after = await bench.run(session, "pwd; echo [$COLOUR]")
@@ -115,7 +115,7 @@ async def parallel(bench):
     session = await bench.session()
 
     def call(n):
-        return lambda: session.command.execute_command(f"sleep 1; echo answer {n}", timeout_ms=30000)
+        return lambda: bench.sdk.execute(session)(f"sleep 1; echo answer {n}", timeout_ms=30000)
 
     began = time.monotonic()
     results = await bench.sdk.together([call(n) for n in range(20)])

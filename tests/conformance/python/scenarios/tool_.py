@@ -11,7 +11,7 @@ from sdk import Absent, aw, error_of, need
 async def tools_list(bench):
     session = await bench.session()
     try:
-        result = await aw(session.list_mcp_tools())
+        result = await aw(need(session, "list_mcp_tools")())
     except ModuleNotFoundError as error:
         # A release that was published without one of its own modules.
         assert error.name.startswith("agentbay."), error

@@ -49,7 +49,7 @@ async def push(bench):
 
 
 async def watch(bench, session, name):
-    call = need(session.file_system, "watch_directory")
+    call = need(bench.files(session), "watch_directory")
     folder = await bench.folder(session, name)
     seen, stop = [], threading.Event()
     started = call(folder, lambda events: seen.extend(events), interval=0.2, stop_event=stop)
