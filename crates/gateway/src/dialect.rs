@@ -47,3 +47,6 @@ pub(crate) fn form(client: &ClientInfo) -> Form {
         _ => Form::Wrapped,
     }
 }
+
+#[cfg(all(test, feature = "agb", feature = "agentbay"))]
+mod tests;
