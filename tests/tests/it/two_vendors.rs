@@ -29,7 +29,9 @@ async fn one_session_belongs_to_all_of_them() -> Result<()> {
         agb.ask(json!(["write", "/tmp/all/agb", "von AGB: ä"])),
         files.write("/tmp/all/rust", "aus Rust: ß"),
     );
-    (one?, two?, three?);
+    one?;
+    two?;
+    three?;
     assert_eq!(bay.ask(json!(["read", "/tmp/all/agb"])).await?, "von AGB: ä");
     assert_eq!(agb.ask(json!(["read", "/tmp/all/rust"])).await?, "aus Rust: ß");
     assert_eq!(session.files().read("/tmp/all/bay").await?.value, "von AgentBay: 漢字");

@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import threading
+import time
 
 import plain
 from bench import scenario
@@ -112,8 +113,10 @@ async def default_timeout(bench):
     session = await bench.session()
     call = bench.sdk.execute(session)
     assert inspect.signature(call).parameters["timeout_ms"].default == 1000
+    began = time.monotonic()
     result = await aw(call("echo started; sleep 971"))
     assert not result.success, "a command of 16 minutes ended within a second"
+    assert time.monotonic() - began < 15, "the default is not what ended it"
     left = plain.sh(session.session_id, "pgrep -fc 'sleep 97[1]$' || true")
     assert left.strip() == "0", left
 
