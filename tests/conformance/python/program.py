@@ -22,7 +22,7 @@ from sdk import Sdk  # noqa: E402
 
 LIMIT_S = 100
 SLOW_LIMIT_S = 120
-SLOW = {"tool-direct-long"}
+SLOW = {"file-200-mb", "tool-direct-long"}
 
 
 def load():

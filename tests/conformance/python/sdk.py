@@ -59,7 +59,7 @@ class Sdk:
 
     def thing(self, name):
         """A class of the package, wherever this release keeps it."""
-        for module in ("", ".session_params", ".context", ".context_sync", ".browser.browser", ".browser"):
+        for module in ("", ".config", ".api.models", ".session_params", ".context", ".context_sync", ".browser.browser", ".browser"):
             with contextlib.suppress(ImportError):
                 found = getattr(importlib.import_module("agentbay" + module), name, None)
                 if found is not None:

@@ -98,13 +98,14 @@ fn breaks(args: &Args) -> Result<Vec<String>> {
         let proof = prove(&server, &catalogue, fact);
         match &proof {
             Ok(Proof::Red(red)) => println!("{:28} red: {}", fact.id, red.join(", ")),
+            Ok(Proof::Tested(test)) => println!("{:28} by the test {test}", fact.id),
             Ok(Proof::Unprovable) => println!("{:28} not to be seen yet: its scenarios are gaps", fact.id),
             Ok(Proof::NeverMet) => println!("{:28} NEVER MET", fact.id),
             Ok(Proof::Unnoticed(green)) => println!("{:28} NOT NOTICED by {}", fact.id, green.join(", ")),
             Err(error) => println!("{:28} {error:#}", fact.id),
         }
         match proof {
-            Ok(Proof::Red(_) | Proof::Unprovable) => None,
+            Ok(Proof::Red(_) | Proof::Tested(_) | Proof::Unprovable) => None,
             Ok(proof) => Some(format!("{}: {proof:?}", fact.id)),
             Err(error) => Some(format!("{}: {error:#}", fact.id)),
         }

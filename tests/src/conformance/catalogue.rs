@@ -1,7 +1,8 @@
 //! What `tests/conformance/*.toml` say: scenarios, facts of the protocol, columns, known gaps.
 
 use super::rule::Rule;
-use anyhow::{Context, Result, ensure};
+use crate::typescript::REPLAYS;
+use anyhow::{Context, Result, bail, ensure};
 use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -52,7 +53,11 @@ pub struct Fact {
     pub source: String,
     /// What the breaker does between SDK and server, so that it no longer holds.
     #[serde(rename = "break")]
-    pub rule: Rule,
+    pub rule: Option<Rule>,
+    /// What the TypeScript SDK sends, replayed, that then fails instead of a scenario.
+    pub replay: Option<String>,
+    /// `file::name` of a test that breaks it by itself, where nothing between SDK and server can.
+    pub test: Option<String>,
     /// The column in which a scenario must turn red then; the newest synchronous Python by default.
     #[serde(default = "default_column")]
     pub column: String,
@@ -107,15 +112,16 @@ impl Catalogue {
         self.gaps.iter().find(|gap| gap.matchers.0.is_match(&name) && gap.matchers.1.is_match(scenario))
     }
 
-    /// Each fact has a scenario, each named fact exists, and nothing is there twice.
+    /// Each fact has a proof, each named fact exists, and nothing is there twice.
     fn check(&self) -> Result<()> {
         let facts: BTreeSet<_> = self.facts.iter().map(|fact| fact.id.as_str()).collect();
         let proven: BTreeSet<_> = self.scenarios.iter().flat_map(|scenario| scenario.facts.iter().map(String::as_str)).collect();
         ensure!(facts.len() == self.facts.len(), "facts.toml has an id twice");
         let unknown: Vec<_> = proven.difference(&facts).collect();
         ensure!(unknown.is_empty(), "scenarios.toml names facts that facts.toml has not: {unknown:?}");
-        let unproven: Vec<_> = facts.difference(&proven).collect();
-        ensure!(unproven.is_empty(), "facts without a scenario: {unproven:?}");
+        for fact in &self.facts {
+            fact.check(proven.contains(fact.id.as_str())).with_context(|| format!("facts.toml: {}", fact.id))?;
+        }
         let ids: BTreeSet<_> = self.scenarios.iter().map(|scenario| &scenario.id).collect();
         ensure!(ids.len() == self.scenarios.len(), "scenarios.toml has an id twice");
         let names: BTreeSet<_> = self.columns.iter().map(Column::name).collect();
@@ -123,6 +129,27 @@ impl Catalogue {
         let lost: Vec<_> = self.facts.iter().filter(|fact| !names.contains(&fact.column)).map(|fact| &fact.id).collect();
         ensure!(lost.is_empty(), "facts of columns that columns.toml has not: {lost:?}");
         Ok(())
+    }
+}
+
+impl Fact {
+    /// Exactly one thing proves it, and that is there.
+    fn check(&self, has_scenario: bool) -> Result<()> {
+        match (&self.rule, &self.replay, &self.test, has_scenario) {
+            (Some(_), None, None, true) => Ok(()),
+            (Some(_), Some(replay), None, false) => {
+                ensure!(REPLAYS.contains(&replay.as_str()), "there is no replay {replay:?}");
+                Ok(())
+            }
+            (None, None, Some(test), false) => {
+                let (file, name) = test.split_once("::").context("test is no file::name")?;
+                let path = folder().join("../tests/it").join(file).with_extension("rs");
+                let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+                ensure!(text.contains(&format!("fn {name}()")), "there is no test {test}");
+                Ok(())
+            }
+            _ => bail!("it needs a break and a scenario or a replay that notices it, or else a test"),
+        }
     }
 }
 

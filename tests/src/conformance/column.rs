@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// How long a program may be silent: a slow scenario and a bit.
 const SILENCE: Duration = Duration::from_secs(150);
+/// Where a scenario that wants plain HTTP finds its endpoint.
+const PLAIN_ENDPOINT: &str = "ROADSTEAD_CONFORMANCE_PLAIN_ENDPOINT";
 /// How much of a program's standard error is kept.
 const LOG_LINES: usize = 60;
 
@@ -54,12 +56,21 @@ pub struct Report {
     pub took: Duration,
 }
 
-/// Runs a column against a server. `endpoint`: another address than the server's own, for a proxy in between.
-pub fn run(server: &Server, column: &Column, scenarios: &[&Scenario], endpoint: Option<&str>) -> Report {
+/// Addresses of a proxy before the server.
+#[derive(Debug, Clone)]
+pub struct Detour {
+    /// What the SDK is told.
+    pub endpoint: String,
+    /// `http://…`, for scenarios that choose plain HTTP.
+    pub plain: String,
+}
+
+/// Runs a column against a server. `detour`: by way of a proxy.
+pub fn run(server: &Server, column: &Column, scenarios: &[&Scenario], detour: Option<&Detour>) -> Report {
     let began = Instant::now();
     let mut cells = BTreeMap::new();
     let mut log = String::new();
-    let outcome = speak(server, column, scenarios, endpoint, &mut cells, &mut log);
+    let outcome = speak(server, column, scenarios, detour, &mut cells, &mut log);
     let reason = outcome.err().map_or_else(|| "not reported".to_owned(), |error| format!("not run: {error:#}"));
     for scenario in scenarios {
         cells.entry(scenario.id.clone()).or_insert_with(|| Cell { status: Status::Fail, detail: reason.clone(), ms: 0 });
@@ -85,7 +96,7 @@ fn speak(
     server: &Server,
     column: &Column,
     scenarios: &[&Scenario],
-    endpoint: Option<&str>,
+    detour: Option<&Detour>,
     cells: &mut BTreeMap<String, Cell>,
     log: &mut String,
 ) -> Result<()> {
@@ -100,9 +111,10 @@ fn speak(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    if let Some(endpoint) = endpoint {
-        command.env("AGENTBAY_ENDPOINT", endpoint);
-    }
+    match detour {
+        Some(Detour { endpoint, plain }) => command.env("AGENTBAY_ENDPOINT", endpoint).env(PLAIN_ENDPOINT, plain),
+        None => command.env(PLAIN_ENDPOINT, server.fact("http")?),
+    };
     let mut child = Running(command.spawn().context("starting the program")?);
     let errors = tail(child.0.stderr.take().context("stderr is piped")?);
     let lines = lines(child.0.stdout.take().context("stdout is piped")?);

@@ -10,9 +10,9 @@ mod table;
 mod toolchain;
 mod verdict;
 
-pub use breaker::Breaker;
+pub use breaker::{Breaker, Front};
 pub use catalogue::{Catalogue, Column, Fact, Gap, Scenario};
-pub use column::{Cell, Report, Status, run};
+pub use column::{Cell, Detour, Report, Status, run};
 pub use proof::{Proof, prove};
 pub use rule::Rule;
 pub use table::{Table, document};
