@@ -1,6 +1,7 @@
 //! Listening, TLS, serving and stopping.
 
 mod connection;
+mod prompt;
 
 use crate::app::{App, Reach};
 use crate::config::GatewayConfig;

@@ -21,7 +21,7 @@ from bench import SCENARIOS, Absent, Bench  # noqa: E402
 from sdk import Sdk  # noqa: E402
 
 LIMIT_S = 100
-SLOW_LIMIT_S = 120
+SLOW_LIMIT_S = 300
 SLOW = {"file-200-mb", "tool-direct-long"}
 
 

@@ -11,8 +11,10 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// How long a program may be silent: a slow scenario and a bit.
+/// How long a program may be silent: a scenario and a bit.
 const SILENCE: Duration = Duration::from_secs(150);
+/// The same where a slow scenario is among them.
+const SLOW_SILENCE: Duration = Duration::from_secs(400);
 /// Where a scenario that wants plain HTTP finds its endpoint.
 const PLAIN_ENDPOINT: &str = "ROADSTEAD_CONFORMANCE_PLAIN_ENDPOINT";
 /// How much of a program's standard error is kept.
@@ -118,7 +120,8 @@ fn speak(
     let mut child = Running(command.spawn().context("starting the program")?);
     let errors = tail(child.0.stderr.take().context("stderr is piped")?);
     let lines = lines(child.0.stdout.take().context("stdout is piped")?);
-    let result = listen(&lines, column, &ids, cells);
+    let silence = if scenarios.iter().any(|scenario| scenario.slow) { SLOW_SILENCE } else { SILENCE };
+    let result = listen(&lines, silence, column, &ids, cells);
     if result.is_err() {
         child.stop();
     }
@@ -130,13 +133,13 @@ fn speak(
 }
 
 /// The header, which must name the release, then a line per scenario.
-fn listen(lines: &Receiver<String>, column: &Column, ids: &[&str], cells: &mut BTreeMap<String, Cell>) -> Result<()> {
+fn listen(lines: &Receiver<String>, silence: Duration, column: &Column, ids: &[&str], cells: &mut BTreeMap<String, Cell>) -> Result<()> {
     let mut header = None;
     loop {
-        let line = match lines.recv_timeout(SILENCE) {
+        let line = match lines.recv_timeout(silence) {
             Ok(line) => line,
             Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => anyhow::bail!("silent for {} s", SILENCE.as_secs()),
+            Err(RecvTimeoutError::Timeout) => anyhow::bail!("silent for {} s", silence.as_secs()),
         };
         if header.is_none() {
             let said: Header = serde_json::from_str(&line).with_context(|| format!("the first line is no header: {line:.200}"))?;

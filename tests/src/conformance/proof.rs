@@ -1,8 +1,9 @@
 //! That a fact is really watched: broken on purpose, one of its scenarios must turn red.
 
 use super::breaker::{Breaker, Front};
-use super::catalogue::{Catalogue, Fact, Scenario};
+use super::catalogue::{Catalogue, Column, Fact, Scenario};
 use super::column::{Detour, Status, run};
+use super::rule::Rule;
 use crate::Server;
 use crate::typescript::{Address, replay};
 use anyhow::{Context, Result};
@@ -44,12 +45,32 @@ pub fn prove(server: &Server, catalogue: &Catalogue, fact: &Fact) -> Result<Proo
     if scenarios.is_empty() {
         return Ok(Proof::Unprovable);
     }
-    // Python alone speaks plain HTTP when it is told to.
-    let breaker = Breaker::start(server, rule, if column.sdk == "python" { Front::Plain } else { Front::Tls })?;
+    let breaker = Breaker::start(server, rule, front(column))?;
     let detour = Detour { endpoint: breaker.endpoint(), plain: breaker.plain() };
     let report = run(server, column, &scenarios, Some(&detour));
     let of = |status| report.cells.iter().filter(move |(_, cell)| cell.status == status).map(|(id, _)| id.clone()).collect::<Vec<_>>();
     Ok(judge(&breaker, of(Status::Fail), of(Status::Pass)))
+}
+
+/// Runs everything that proves a column's facts by way of a proxy that breaks nothing; returns what turned red all the same,
+/// whose red would say nothing of a fact.
+pub fn control(server: &Server, catalogue: &Catalogue, column: &Column) -> Result<Vec<String>> {
+    let facts: Vec<_> = catalogue.facts.iter().filter(|fact| fact.column == column.name()).map(|fact| &fact.id).collect();
+    let proves = |scenario: &&Scenario| scenario.facts.iter().any(|id| facts.contains(&id));
+    let seen = |scenario: &&Scenario| !scenario.slow && catalogue.gap(column, &scenario.id).is_none();
+    let scenarios: Vec<_> = catalogue.scenarios.iter().filter(proves).filter(seen).collect();
+    let front = front(column);
+    // A rule for no request, that keeps the routes.
+    let breaker = Breaker::start(server, Rule { routes: Some(front), ..Rule::default() }, front)?;
+    let detour = Detour { endpoint: breaker.endpoint(), plain: breaker.plain() };
+    let report = run(server, column, &scenarios, Some(&detour));
+    let failed = report.cells.iter().filter(|(_, cell)| cell.status == Status::Fail);
+    Ok(failed.map(|(id, cell)| format!("{id}: {}", cell.detail)).collect())
+}
+
+/// Python alone speaks plain HTTP when it is told to.
+fn front(column: &Column) -> Front {
+    if column.sdk == "python" { Front::Plain } else { Front::Tls }
 }
 
 fn judge(breaker: &Breaker, red: Vec<String>, green: Vec<String>) -> Proof {

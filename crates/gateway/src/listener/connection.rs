@@ -1,5 +1,6 @@
 //! One listener's connections: bounded in number, bounded in patience.
 
+use super::prompt::Prompt;
 use crate::app::App;
 use crate::dialect::{agentbay::AgentBay, native::Native};
 use crate::direct::{self, Direct};
@@ -87,6 +88,7 @@ impl std::fmt::Debug for Listener {
 }
 
 async fn serve(app: Arc<App>, door: Door, tls: Option<TlsAcceptor>, stream: TcpStream, place: OwnedSemaphorePermit) {
+    let stream = Prompt::new(stream);
     match tls {
         None => speak(app, door, stream).await,
         Some(tls) => match tokio::time::timeout(app.timeouts.handshake, tls.accept(stream)).await {
