@@ -39,6 +39,16 @@ pub struct Scenario {
     /// Takes longer than a minute; the gate leaves it out.
     #[serde(default)]
     pub slow: bool,
+    /// A glob over the columns that are asked for it, where it is not all.
+    pub columns: Option<String>,
+}
+
+impl Scenario {
+    /// Whether a column is asked for it.
+    pub fn asks(&self, column: &Column) -> bool {
+        let is_among = |columns: &String| Glob::new(columns).is_ok_and(|glob| glob.compile_matcher().is_match(column.name()));
+        self.columns.as_ref().is_none_or(is_among)
+    }
 }
 
 /// One thing that SDKs rely on.
@@ -124,6 +134,8 @@ impl Catalogue {
         }
         let ids: BTreeSet<_> = self.scenarios.iter().map(|scenario| &scenario.id).collect();
         ensure!(ids.len() == self.scenarios.len(), "scenarios.toml has an id twice");
+        let unasked: Vec<_> = self.scenarios.iter().filter(|scenario| !self.columns.iter().any(|column| scenario.asks(column))).collect();
+        ensure!(unasked.is_empty(), "scenarios that no column is asked for: {unasked:?}");
         let names: BTreeSet<_> = self.columns.iter().map(Column::name).collect();
         ensure!(names.len() == self.columns.len(), "columns.toml has a column twice");
         let lost: Vec<_> = self.facts.iter().filter(|fact| !names.contains(&fact.column)).map(|fact| &fact.id).collect();

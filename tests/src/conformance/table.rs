@@ -73,7 +73,9 @@ impl Table {
     }
 
     fn render(&self, catalogue: &Catalogue) -> Result<String> {
-        let mut text = String::from("`✓` works · `–` the SDK has no such call · `gap` known to fail, see below · empty: not run yet\n");
+        let mut text = String::from(
+            "`✓` works · `–` the SDK has no such call · `gap` known to fail, see below · empty: not asked of that release, or not run yet\n",
+        );
         let releases = releases(catalogue);
         let heads: Vec<_> = releases.iter().map(|release| heading(release)).collect();
         write!(text, "\n| scenario | {} |\n|---|{}\n", heads.join(" | "), "---|".repeat(heads.len()))?;
