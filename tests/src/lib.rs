@@ -10,6 +10,7 @@ pub mod raw;
 mod rpc;
 mod server;
 mod starter;
+pub mod typescript;
 
 pub use bins::Bins;
 pub use direct::{Direct, Socket};

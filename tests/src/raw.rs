@@ -13,8 +13,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sends bytes to the server's plain HTTP address and reads its answer, which must be JSON.
 pub async fn send(server: &Server, request: &[u8]) -> Result<Answer> {
-    let address = server.fact("http")?;
-    let address = address.trim_start_matches("http://").trim_end_matches('/');
+    send_to(&server.fact("http")?, request).await
+}
+
+/// Sends bytes to an `http://` address and reads the answer, which must be JSON.
+pub async fn send_to(url: &str, request: &[u8]) -> Result<Answer> {
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
     let mut stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
     let (mut reader, mut writer) = stream.split();
     let mut answer = Vec::new();

@@ -2,6 +2,7 @@
 
 mod connection;
 mod place;
+mod prompt;
 
 use crate::app::{App, Reach};
 use crate::config::GatewayConfig;

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +15,7 @@ func init() {
 	scenarios["file-empty"] = fileEmpty
 	scenarios["file-large-text"] = fileLargeText
 	scenarios["file-large-binary"] = fileLargeBinary
+	scenarios["file-200-mb"] = fileHuge
 	scenarios["file-cut-characters"] = fileCutCharacters
 	scenarios["file-info"] = fileInfo
 	scenarios["file-list"] = fileList
@@ -103,6 +106,41 @@ func fileLargeText(b *bench) error {
 		fmt.Fprintf(&all, "%07d the quick brown fox jumps over the lazy dog 0123456789 abcdefg\n", n)
 	}
 	return thereAndBack(session.FileSystem.WriteFile, session.FileSystem.ReadFile, session.SessionID, folder+"/text", all.String())
+}
+
+func fileHuge(b *bench) error {
+	session, folder, err := b.folder("", "huge")
+	if err != nil {
+		return err
+	}
+	const size = 200 << 20
+	random := make([]byte, size/4*3)
+	if _, err := rand.Read(random); err != nil {
+		return err
+	}
+	text := base64.StdEncoding.EncodeToString(random)
+	if _, err := session.FileSystem.WriteFile(folder+"/file", text, "overwrite"); err != nil {
+		return err
+	}
+	written, err := checksum(session.SessionID, folder+"/file")
+	if err != nil {
+		return err
+	}
+	if _, err := plainShell(session.SessionID, fmt.Sprintf("head -c %d /dev/urandom > %s/file", size, folder)); err != nil {
+		return err
+	}
+	wanted, err := checksum(session.SessionID, folder+"/file")
+	if err != nil {
+		return err
+	}
+	read, err := session.FileSystem.ReadFileBinary(folder + "/file")
+	if err != nil {
+		return err
+	}
+	got := fmt.Sprintf("%x", sha256.Sum256(read.Content))
+	_, err = plainShell(session.SessionID, "rm "+folder+"/file")
+	return first(err, must(len(text) == size && written == hash(text), "written wrongly"),
+		must(len(read.Content) == size && got == wanted, "read wrongly: %d bytes", len(read.Content)))
 }
 
 func fileLargeBinary(b *bench) error {

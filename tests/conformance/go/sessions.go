@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/aliyun/wuying-agentbay-sdk/golang/pkg/agentbay"
+	"github.com/aliyun/wuying-agentbay-sdk/golang/pkg/agentbay/models"
 )
 
 func init() {
+	scenarios["session-devices"] = sessionDevices
 	scenarios["session-create-delete"] = createDelete
 	scenarios["session-image-labels"] = imageLabels
 	scenarios["session-image-unknown"] = imageUnknown
@@ -328,4 +330,15 @@ func wrongKey(b *bench) error {
 	_, err = stranger.Create(agentbay.NewCreateSessionParams().WithLabels(map[string]string{"conformance": b.column, "wrong": "key"}))
 	ids, failed := find(map[string]string{"conformance": b.column, "wrong": "key"})
 	return first(failed, must(strings.Contains(strings.ToLower(told(err)), "key"), "it says %q", told(err)), must(len(ids) == 0, "made %v", ids))
+}
+
+func sessionDevices(b *bench) error {
+	labels := map[string]string{"conformance": b.column, "devices": "1"}
+	extra := &models.ExtraConfigs{Mobile: &models.MobileExtraConfig{LockResolution: true}}
+	_, err := b.bay.Create(agentbay.NewCreateSessionParams().WithLabels(labels).WithExtraConfigs(extra))
+	if err == nil || !strings.Contains(err.Error(), "mobile.lock_resolution") {
+		return fmt.Errorf("it says %q", told(err))
+	}
+	left, err := find(labels)
+	return first(err, must(len(left) == 0, "it made %v", left))
 }

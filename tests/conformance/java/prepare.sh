@@ -23,7 +23,7 @@ rm -rf "$dir/classes"
 javac -nowarn -encoding UTF-8 -d "$dir/classes" -cp "$dir/lib/*" "$here"/src/conformance/*.java
 cat >"$dir/run" <<RUN
 #!/bin/bash
-exec java -Xmx512m -Dfile.encoding=UTF-8 -cp "$dir/classes:$dir/lib/*" conformance.Main "\$@"
+exec java -Xmx4g -Dfile.encoding=UTF-8 -cp "$dir/classes:$dir/lib/*" conformance.Main "\$@"
 RUN
 chmod +x "$dir/run"
 echo "$stamp" >"$dir/stamp"

@@ -8,7 +8,7 @@ class AgentBay(Sdk):
     name = "python"
     package = "wuying-agentbay-sdk"
     root = "agentbay"
-    places = ("", ".session_params", ".context", ".context_sync", ".browser.browser", ".browser")
+    places = ("", ".config", ".api.models", ".session_params", ".context", ".context_sync", ".browser.browser", ".browser")
 
     def client(self, **settings):
         return (agentbay.AgentBay if self.mode == "sync" else agentbay.AsyncAgentBay)(**settings)

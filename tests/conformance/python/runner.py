@@ -20,7 +20,7 @@ from bench import SCENARIOS, Absent, Bench  # noqa: E402
 
 LIMIT_S = 100
 # Those that need more.
-LIMITS_S = {"tool-direct-long": 120, "agb-silent-minutes": 360}
+LIMITS_S = {"tool-direct-long": 120, "file-200-mb": 300, "agb-silent-minutes": 360}
 
 
 def load(folder):

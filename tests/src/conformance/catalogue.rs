@@ -1,7 +1,8 @@
 //! What `tests/conformance/*.toml` say: scenarios, facts of the protocol, columns, known gaps.
 
 use super::rule::Rule;
-use anyhow::{Context, Result, ensure};
+use crate::typescript::REPLAYS;
+use anyhow::{Context, Result, bail, ensure};
 use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -38,9 +39,16 @@ pub struct Scenario {
     /// Takes longer than a minute; the gate leaves it out.
     #[serde(default)]
     pub slow: bool,
-    /// The only SDKs that have what it tries; empty for all.
-    #[serde(default)]
-    pub sdks: Vec<String>,
+    /// A glob over the columns that are asked for it, where it is not all.
+    pub columns: Option<String>,
+}
+
+impl Scenario {
+    /// Whether a column is asked for it.
+    pub fn asks(&self, column: &Column) -> bool {
+        let is_among = |columns: &String| Glob::new(columns).is_ok_and(|glob| glob.compile_matcher().is_match(column.name()));
+        self.columns.as_ref().is_none_or(is_among)
+    }
 }
 
 /// One thing that SDKs rely on.
@@ -55,7 +63,11 @@ pub struct Fact {
     pub source: String,
     /// What the breaker does between SDK and server, so that it no longer holds.
     #[serde(rename = "break")]
-    pub rule: Rule,
+    pub rule: Option<Rule>,
+    /// What the TypeScript SDK sends, replayed, that then fails instead of a scenario.
+    pub replay: Option<String>,
+    /// `file::name` of a test that breaks it by itself, where nothing between SDK and server can.
+    pub test: Option<String>,
     /// The column in which a scenario must turn red then; the newest synchronous Python by default.
     #[serde(default = "default_column")]
     pub column: String,
@@ -110,32 +122,46 @@ impl Catalogue {
         self.gaps.iter().find(|gap| gap.matchers.0.is_match(&name) && gap.matchers.1.is_match(scenario))
     }
 
-    /// Each fact has a scenario, each named fact exists, and nothing is there twice.
+    /// Each fact has a proof, each named fact exists, and nothing is there twice.
     fn check(&self) -> Result<()> {
         let facts: BTreeSet<_> = self.facts.iter().map(|fact| fact.id.as_str()).collect();
         let proven: BTreeSet<_> = self.scenarios.iter().flat_map(|scenario| scenario.facts.iter().map(String::as_str)).collect();
         ensure!(facts.len() == self.facts.len(), "facts.toml has an id twice");
         let unknown: Vec<_> = proven.difference(&facts).collect();
         ensure!(unknown.is_empty(), "scenarios.toml names facts that facts.toml has not: {unknown:?}");
-        let unproven: Vec<_> = facts.difference(&proven).collect();
-        ensure!(unproven.is_empty(), "facts without a scenario: {unproven:?}");
+        for fact in &self.facts {
+            fact.check(proven.contains(fact.id.as_str())).with_context(|| format!("facts.toml: {}", fact.id))?;
+        }
         let ids: BTreeSet<_> = self.scenarios.iter().map(|scenario| &scenario.id).collect();
         ensure!(ids.len() == self.scenarios.len(), "scenarios.toml has an id twice");
+        let unasked: Vec<_> = self.scenarios.iter().filter(|scenario| !self.columns.iter().any(|column| scenario.asks(column))).collect();
+        ensure!(unasked.is_empty(), "scenarios that no column is asked for: {unasked:?}");
         let names: BTreeSet<_> = self.columns.iter().map(Column::name).collect();
         ensure!(names.len() == self.columns.len(), "columns.toml has a column twice");
-        let sdks: BTreeSet<_> = self.columns.iter().map(|column| &column.sdk).collect();
-        let strange: Vec<_> = self.scenarios.iter().filter(|scenario| scenario.sdks.iter().any(|sdk| !sdks.contains(sdk))).collect();
-        ensure!(strange.is_empty(), "scenarios of SDKs that columns.toml has not: {strange:?}");
         let lost: Vec<_> = self.facts.iter().filter(|fact| !names.contains(&fact.column)).map(|fact| &fact.id).collect();
         ensure!(lost.is_empty(), "facts of columns that columns.toml has not: {lost:?}");
         Ok(())
     }
 }
 
-impl Scenario {
-    /// Whether an SDK is asked for it.
-    pub fn is_for(&self, sdk: &str) -> bool {
-        self.sdks.is_empty() || self.sdks.iter().any(|name| name == sdk)
+impl Fact {
+    /// Exactly one thing proves it, and that is there.
+    fn check(&self, has_scenario: bool) -> Result<()> {
+        match (&self.rule, &self.replay, &self.test, has_scenario) {
+            (Some(_), None, None, true) => Ok(()),
+            (Some(_), Some(replay), None, false) => {
+                ensure!(REPLAYS.contains(&replay.as_str()), "there is no replay {replay:?}");
+                Ok(())
+            }
+            (None, None, Some(test), false) => {
+                let (file, name) = test.split_once("::").context("test is no file::name")?;
+                let path = folder().join("../tests/it").join(file).with_extension("rs");
+                let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+                ensure!(text.contains(&format!("fn {name}()")), "there is no test {test}");
+                Ok(())
+            }
+            _ => bail!("it needs a break and a scenario or a replay that notices it, or else a test"),
+        }
     }
 }
 

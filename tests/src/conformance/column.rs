@@ -11,8 +11,12 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// How long a program may be silent: the slowest scenario and a bit.
-const SILENCE: Duration = Duration::from_secs(380);
+/// How long a program may be silent: a scenario and a bit.
+const SILENCE: Duration = Duration::from_secs(150);
+/// The same where a slow scenario is among them.
+const SLOW_SILENCE: Duration = Duration::from_secs(400);
+/// Where a scenario that wants plain HTTP finds its endpoint.
+const PLAIN_ENDPOINT: &str = "ROADSTEAD_CONFORMANCE_PLAIN_ENDPOINT";
 /// How much of a program's standard error is kept.
 const LOG_LINES: usize = 60;
 
@@ -54,15 +58,22 @@ pub struct Report {
     pub took: Duration,
 }
 
-/// Runs a column against a server. `endpoint`: another address than the server's own, for a proxy in between.
-pub fn run(server: &Server, column: &Column, scenarios: &[&Scenario], endpoint: Option<&str>) -> Report {
+/// Addresses of a proxy before the server.
+#[derive(Debug, Clone)]
+pub struct Detour {
+    /// What the SDK is told.
+    pub endpoint: String,
+    /// `http://…`, for scenarios that choose plain HTTP.
+    pub plain: String,
+}
+
+/// Runs a column against a server, with those of the scenarios that it is asked for. `detour`: by way of a proxy.
+pub fn run(server: &Server, column: &Column, scenarios: &[&Scenario], detour: Option<&Detour>) -> Report {
     let began = Instant::now();
     let mut cells = BTreeMap::new();
     let mut log = String::new();
-    let (asked, others): (Vec<_>, Vec<_>) = scenarios.iter().copied().partition(|scenario| scenario.is_for(&column.sdk));
-    let none = |scenario: &Scenario| Cell { status: Status::Absent, detail: format!("only of {}", scenario.sdks.join(", ")), ms: 0 };
-    cells.extend(others.into_iter().map(|scenario| (scenario.id.clone(), none(scenario))));
-    let outcome = if asked.is_empty() { Ok(()) } else { speak(server, column, &asked, endpoint, &mut cells, &mut log) };
+    let scenarios: Vec<_> = scenarios.iter().copied().filter(|scenario| scenario.asks(column)).collect();
+    let outcome = if scenarios.is_empty() { Ok(()) } else { speak(server, column, &scenarios, detour, &mut cells, &mut log) };
     let reason = outcome.err().map_or_else(|| "not reported".to_owned(), |error| format!("not run: {error:#}"));
     for scenario in scenarios {
         cells.entry(scenario.id.clone()).or_insert_with(|| Cell { status: Status::Fail, detail: reason.clone(), ms: 0 });
@@ -88,7 +99,7 @@ fn speak(
     server: &Server,
     column: &Column,
     scenarios: &[&Scenario],
-    endpoint: Option<&str>,
+    detour: Option<&Detour>,
     cells: &mut BTreeMap<String, Cell>,
     log: &mut String,
 ) -> Result<()> {
@@ -103,13 +114,15 @@ fn speak(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    if let Some(endpoint) = endpoint {
-        command.envs([("AGENTBAY_ENDPOINT", endpoint), ("AGB_ENDPOINT", endpoint)]);
-    }
+    match detour {
+        Some(Detour { endpoint, plain }) => command.envs([("AGENTBAY_ENDPOINT", endpoint), ("AGB_ENDPOINT", endpoint), (PLAIN_ENDPOINT, plain)]),
+        None => command.env(PLAIN_ENDPOINT, server.fact("http")?),
+    };
     let mut child = Running(command.spawn().context("starting the program")?);
     let errors = tail(child.0.stderr.take().context("stderr is piped")?);
     let lines = lines(child.0.stdout.take().context("stdout is piped")?);
-    let result = listen(&lines, column, &ids, cells);
+    let silence = if scenarios.iter().any(|scenario| scenario.slow) { SLOW_SILENCE } else { SILENCE };
+    let result = listen(&lines, silence, column, &ids, cells);
     if result.is_err() {
         child.stop();
     }
@@ -121,13 +134,13 @@ fn speak(
 }
 
 /// The header, which must name the release, then a line per scenario.
-fn listen(lines: &Receiver<String>, column: &Column, ids: &[&str], cells: &mut BTreeMap<String, Cell>) -> Result<()> {
+fn listen(lines: &Receiver<String>, silence: Duration, column: &Column, ids: &[&str], cells: &mut BTreeMap<String, Cell>) -> Result<()> {
     let mut header = None;
     loop {
-        let line = match lines.recv_timeout(SILENCE) {
+        let line = match lines.recv_timeout(silence) {
             Ok(line) => line,
             Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => anyhow::bail!("silent for {} s", SILENCE.as_secs()),
+            Err(RecvTimeoutError::Timeout) => anyhow::bail!("silent for {} s", silence.as_secs()),
         };
         if header.is_none() {
             let said: Header = serde_json::from_str(&line).with_context(|| format!("the first line is no header: {line:.200}"))?;

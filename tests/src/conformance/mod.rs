@@ -10,10 +10,10 @@ mod table;
 mod toolchain;
 mod verdict;
 
-pub use breaker::Breaker;
+pub use breaker::{Breaker, Front};
 pub use catalogue::{Catalogue, Column, Fact, Gap, Scenario};
-pub use column::{Cell, Report, Status, run};
-pub use proof::{Proof, prove};
+pub use column::{Cell, Detour, Report, Status, run};
+pub use proof::{Proof, control, prove};
 pub use rule::Rule;
 pub use table::{Table, document};
 pub use toolchain::{Program, agb_virtualenv, virtualenv};

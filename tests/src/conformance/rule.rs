@@ -1,6 +1,8 @@
 //! One way to break the protocol: what a proxy does to a request or its answer.
 
+use super::breaker::Front;
 use anyhow::{Context, Result};
+use axum::http::{HeaderMap, Method};
 use globset::Glob;
 use regex::Regex;
 use serde::Deserialize;
@@ -11,8 +13,18 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rule {
-    /// A glob over `Action`, or over `CallMcpTool:tool`. For AGB over `METHOD /path`, or over `mcp:tool`.
+    /// A glob over `Action`, or over `CallMcpTool:tool`. On the other routes over `direct:tool`, `vpc:tool`, and on the
+    /// WebSocket over `socket:method`, `socket:method:event` and, of what nobody asked for, `socket:event`. For AGB over
+    /// `METHOD /path`, or over `mcp:tool`.
     pub on: String,
+    /// How clients are met, where it is not as their SDK likes best.
+    pub front: Option<Front>,
+    /// How they are met at the addresses that a creation gives them, where it is not in the same way.
+    pub routes: Option<Front>,
+    /// Which requests the server would not take.
+    pub refuse: Option<Refuse>,
+    /// On the WebSocket: what the server says is kept back until the call has ended, what nobody asked for is for good.
+    pub hold: bool,
     /// `error`: only answers that are failures.
     pub when: Option<Outcome>,
     /// The HTTP status instead of the server's.
@@ -23,7 +35,7 @@ pub struct Rule {
     pub set: BTreeMap<String, Value>,
     /// What to change in a tool's text.
     pub text: Option<Replace>,
-    /// Parameters of the request to take away.
+    /// Parameters of the request to take away, as globs.
     pub request_drop: Vec<String>,
     /// Parameters of the request to put there. `$KEY` in them is the server's key.
     pub request_set: BTreeMap<String, String>,
@@ -41,6 +53,19 @@ pub enum Outcome {
     Error,
 }
 
+/// Requests of a kind.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refuse {
+    /// Those by this method.
+    pub method: Option<String>,
+    /// Those with this header.
+    pub header: Option<String>,
+    /// And with such a value of it, as a regular expression.
+    #[serde(default)]
+    pub like: String,
+}
+
 /// A replacement by regular expression.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,40 +80,69 @@ pub struct Replace {
 pub(crate) type Params = Vec<(String, String)>;
 
 impl Rule {
-    /// Whether the rule is for a request.
+    /// Whether the rule is for a request of the control plane.
     pub fn covers(&self, action: &str, params: &Params) -> Result<bool> {
-        let glob = Glob::new(&self.on).with_context(|| format!("{:?} is no glob", self.on))?.compile_matcher();
         let tool = value_of(params, "Name").map(|tool| format!("{action}:{tool}"));
-        Ok(glob.is_match(action) || tool.is_some_and(|tool| glob.is_match(tool)))
+        Ok(self.route().is_none() && self.names(&[Some(action.to_owned()), tool])?)
+    }
+
+    /// Whether the rule is for one of these names on another route.
+    pub fn covers_on(&self, route: &str, names: &[String]) -> Result<bool> {
+        let named: Vec<_> = names.iter().map(|name| Some(format!("{route}:{name}"))).collect();
+        Ok(self.route() == Some(route) && self.names(&named)?)
     }
 
     /// Whether it is about the routes that a create offers, so that these must stay.
     pub fn concerns_routes(&self) -> bool {
-        ["CreateMcpSession", "POST /mcp/createSession"].contains(&self.on.as_str())
+        ["CreateMcpSession", "POST /mcp/createSession"].contains(&self.on.as_str()) || self.route() == Some("direct") || self.routes.is_some()
     }
 
-    /// Changes a request.
+    /// Whether a request is one of those that it refuses; it may refuse none.
+    pub fn meets(&self, method: &Method, headers: &HeaderMap) -> Result<bool> {
+        let Some(Refuse { method: refused, header, like }) = &self.refuse else { return Ok(true) };
+        let like = Regex::new(like)?;
+        let has = |name: &String| headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| like.is_match(value));
+        Ok(refused.as_ref().is_none_or(|refused| refused == method.as_str()) && header.as_ref().is_none_or(has))
+    }
+
+    /// The route that it is for, if that is not the control plane.
+    fn route(&self) -> Option<&str> {
+        self.on.split_once(':').map(|(route, _)| route).filter(|route| ["direct", "vpc", "socket"].contains(route))
+    }
+
+    fn names(&self, names: &[Option<String>]) -> Result<bool> {
+        let glob = glob(&self.on)?;
+        Ok(names.iter().flatten().any(|name| glob.is_match(name)))
+    }
+
+    /// Changes a request in the form of pairs.
     pub fn change_request(&self, params: &mut Params, key: &str) -> Result<()> {
-        params.retain(|(name, _)| !self.request_drop.contains(name));
-        for (name, value) in &self.request_set {
-            params.retain(|(other, _)| other != name);
-            params.push((name.clone(), value.replace("$KEY", key)));
-        }
-        for (_, args) in params.iter_mut().filter(|(name, _)| name == "Args") {
-            *args = self.change_args(args)?;
+        self.drop_params(params)?;
+        params.extend(self.request_set.iter().map(|(name, value)| (name.clone(), value.replace("$KEY", key))));
+        for (_, args) in params.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("args")) {
+            let mut parsed = serde_json::from_str(args).context("the arguments are no JSON")?;
+            self.change_args(&mut parsed);
+            *args = parsed.to_string();
         }
         Ok(())
     }
 
-    /// Changes a tool's arguments.
-    pub fn change_args(&self, args: &str) -> Result<String> {
-        if self.args_drop.is_empty() && self.args_set.is_empty() {
-            return Ok(args.to_owned());
+    /// Takes away what it does not let through, and what it says otherwise.
+    pub fn drop_params(&self, params: &mut Params) -> Result<()> {
+        for dropped in &self.request_drop {
+            let dropped = glob(dropped)?;
+            params.retain(|(name, _)| !dropped.is_match(name));
         }
-        let mut parsed: Map<String, Value> = serde_json::from_str(args).context("the arguments are no JSON object")?;
-        parsed.retain(|name, _| !self.args_drop.contains(name));
-        parsed.extend(self.args_set.clone());
-        Ok(Value::Object(parsed).to_string())
+        params.retain(|(name, _)| !self.request_set.contains_key(name));
+        Ok(())
+    }
+
+    /// Changes a tool's arguments.
+    pub fn change_args(&self, args: &mut Value) {
+        if let Value::Object(args) = args {
+            args.retain(|name, _| !self.args_drop.contains(name));
+            args.extend(self.args_set.clone());
+        }
     }
 
     /// Changes an answer; returns its status.
@@ -102,24 +156,28 @@ impl Rule {
         for (pointer, value) in &self.set {
             put(body, &segments(pointer), value);
         }
-        if let Some(Replace { from, to }) = &self.text
-            && let Some(Value::String(text)) = text_of(body)
-        {
-            *text = Regex::new(from)?.replace_all(text, regex::NoExpand(to)).into_owned();
+        if let Some(Replace { from, to }) = &self.text {
+            let from = Regex::new(from)?;
+            for place in TEXTS {
+                if let Some(Value::String(text)) = body.pointer_mut(place) {
+                    *text = from.replace_all(text, regex::NoExpand(to)).into_owned();
+                }
+            }
         }
         Ok(self.status.unwrap_or(status))
     }
 }
 
+/// Where a tool's text stands: by the control planes, on the direct route, at a session's own address.
+const TEXTS: [&str; 4] = ["/Data/content/0/text", "/data/content/0/text", "/data/result/content/0/text", "/content/0/text"];
+
+fn glob(pattern: &str) -> Result<globset::GlobMatcher> {
+    Ok(Glob::new(pattern).with_context(|| format!("{pattern:?} is no glob"))?.compile_matcher())
+}
+
 /// A parameter's value.
 pub(crate) fn value_of<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
     params.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
-}
-
-/// A tool's text, in either vendor's answer.
-fn text_of(body: &mut Value) -> Option<&mut Value> {
-    let pointer = if body.get("Data").is_some() { "/Data/content/0/text" } else { "/data/content/0/text" };
-    body.pointer_mut(pointer)
 }
 
 fn segments(pointer: &str) -> Vec<&str> {

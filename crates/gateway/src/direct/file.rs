@@ -157,9 +157,18 @@ impl Encoder {
         match self {
             Self::Text(pieces) => answer::within_string(&pieces.lossy(bytes)),
             Self::Binary(left) => {
-                left.extend_from_slice(bytes);
-                let rest = left.split_off(left.len() - left.len() % 3);
-                STANDARD.encode(std::mem::replace(left, rest)).into()
+                // Three bytes are four letters, whatever piece they came in.
+                let missing = if left.is_empty() { 0 } else { 3 - left.len() };
+                let (first, bytes) = bytes.split_at(missing.min(bytes.len()));
+                left.extend_from_slice(first);
+                let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4 + 4);
+                if left.len() == 3 {
+                    STANDARD.encode_string(std::mem::take(left), &mut text);
+                }
+                let (whole, rest) = bytes.split_at(bytes.len() - bytes.len() % 3);
+                STANDARD.encode_string(whole, &mut text);
+                left.extend_from_slice(rest);
+                text.into()
             }
         }
     }
@@ -217,4 +226,23 @@ async fn within<T>(time: Duration, work: impl Future<Output = io::Result<T>>) ->
 
 fn late(what: &str, time: Duration) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("{what} took longer than {} s", time.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_does_not_care_where_a_file_is_cut() {
+        let bytes: Vec<u8> = (0..20).collect();
+        for (first, second) in (0..=20).flat_map(|first| (first..=20).map(move |second| (first, second))) {
+            let mut encoder = Encoder::new(ContentFormat::Binary);
+            let mut text = Vec::new();
+            for piece in [&bytes[..first], &bytes[first..second], &bytes[second..]] {
+                text.extend_from_slice(&encoder.encode(piece));
+            }
+            text.extend_from_slice(&encoder.end());
+            assert_eq!(text, STANDARD.encode(&bytes).into_bytes(), "{first} {second}");
+        }
+    }
 }

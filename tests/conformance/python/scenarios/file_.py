@@ -7,7 +7,7 @@ import tempfile
 
 import plain
 from bench import scenario
-from sdk import aw, error_of, need, need_parameter
+from sdk import aw, error_of, need, need_parameter, takes
 
 MEGABYTE = 1 << 20
 # What the releases cut files into: 50 and 60 KiB when reading, 51 KiB when writing.
@@ -78,6 +78,30 @@ async def large_binary(bench):
     assert read.success, error_of(read)
     assert isinstance(read.content, bytes) and len(read.content) == 5 * MEGABYTE + 17, len(read.content)
     assert hashlib.sha256(read.content).hexdigest() == told
+
+
+@scenario("file-200-mb")
+async def huge(bench):
+    session = await bench.session()
+    path = await bench.folder(session, "huge") + "/file"
+    # Text, as that is what every release can write; no two lines of it are alike.
+    text = base64.b64encode(os.urandom(150 * MEGABYTE)).decode()
+    wanted = hashlib.sha256(text.encode()).hexdigest()
+    files = bench.files(session)
+    written = await aw(writer(files)(path, text))
+    assert written.success, error_of(written)
+    del text
+    told = plain.sh(session.session_id, f"stat -c %s {path}; sha256sum < {path}").split()
+    assert told[:2] == [str(200 * MEGABYTE), wanted], told
+    reads_bytes = takes(reader(files), "format")
+    if reads_bytes:
+        plain.sh(session.session_id, f"head -c {200 * MEGABYTE} /dev/urandom > {path}")
+        wanted = plain.sh(session.session_id, f"sha256sum < {path}").split()[0]
+    read = await aw(reader(files)(path, format="bytes") if reads_bytes else reader(files)(path))
+    assert read.success, error_of(read)
+    content = read.content if reads_bytes else read.content.encode()
+    assert len(content) == 200 * MEGABYTE and hashlib.sha256(content).hexdigest() == wanted, len(content)
+    plain.sh(session.session_id, f"rm {path}")
 
 
 @scenario("file-cut-characters")

@@ -1,5 +1,6 @@
 """Making, finding, labelling and ending sessions."""
 
+import inspect
 import json
 import os
 import time
@@ -206,6 +207,40 @@ async def wrong_key(bench):
     assert "key" in text.lower(), text
     assert os.environ["AGENTBAY_API_KEY"] not in text
     assert not plain.find({"conformance": bench.column, "wrong": "key"})
+
+
+@scenario("session-devices")
+async def devices(bench):
+    mobile = bench.sdk.thing("MobileExtraConfig")(lock_resolution=True)
+    extra = bench.sdk.thing("ExtraConfigs")(mobile=mobile)
+    labels = {"conformance": bench.column, "devices": "1"}
+    try:
+        result = await aw(bench.bay.create(bench.sdk.params(labels=labels, extra_configs=extra)))
+        assert not result.success, "it was made"
+        text = error_of(result)
+    except AssertionError:
+        raise
+    except Exception as error:
+        text = str(error)
+    assert "mobile.lock_resolution" in text, text
+    assert not plain.find(labels)
+
+
+@scenario("session-plain-endpoint")
+async def plain_endpoint(bench):
+    kind = bench.sdk.thing("Config")
+    config = {"endpoint": os.environ["ROADSTEAD_CONFORMANCE_PLAIN_ENDPOINT"], "timeout_ms": 60_000}
+    region = inspect.signature(kind).parameters.get("region_id")
+    if region and region.default is region.empty:
+        config["region_id"] = "cn-hangzhou"
+    bay = bench.sdk.client(cfg=kind(**config))
+    result = await aw(bay.create(bench.sdk.params(labels={"conformance": bench.column, "plain": "1"})))
+    assert result.success, error_of(result)
+    bench.extra.append(result.session)
+    assert await bench.sh(result.session, "echo plainly") == "plainly\n"
+    assert plain.exists(result.session.session_id)
+    deleted = await aw(bay.delete(result.session))
+    assert deleted.success and not plain.exists(result.session.session_id), error_of(deleted)
 
 
 @scenario("session-auto-gen")

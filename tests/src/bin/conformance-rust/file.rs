@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use roadstead_sdk::{ChangeKind, Edit, PathKind, Session};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::io::Read;
 
 scenarios! {
     "file-write-read" => write_read,
@@ -12,6 +13,7 @@ scenarios! {
     "file-empty" => empty,
     "file-large-text" => large_text,
     "file-large-binary" => large_binary,
+    "file-200-mb" => huge,
     "file-cut-characters" => cut_characters,
     "file-info" => info,
     "file-list" => list,
@@ -86,6 +88,24 @@ async fn large_binary(bench: &Bench) -> Result<()> {
     ensure!(bytes.len() == 5_242_897 && told.starts_with(&sha256(&bytes)?), "{} bytes", bytes.len());
     session.files().write_bytes(&format!("{path}.back"), &bytes).await?;
     bench.sh(&session, &format!("cmp {path} {path}.back")).await?;
+    Ok(())
+}
+
+async fn huge(bench: &Bench) -> Result<()> {
+    let (session, folder) = bench.folder("huge").await?;
+    let path = format!("{folder}/blob");
+    let mut random = Vec::new();
+    std::fs::File::open("/dev/urandom")?.take(200 << 20).read_to_end(&mut random)?;
+    let mut writer = session.files().open_write(&path).await?;
+    tokio::io::AsyncWriteExt::write_all(&mut writer, &random).await?;
+    writer.finish().await?;
+    let wanted = sha256(&random)?;
+    ensure!(bench.sh(&session, &format!("sha256sum < {path}")).await?.starts_with(&wanted), "written wrongly");
+    drop(random);
+    let mut back = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut session.files().open_read(&path).await?, &mut back).await?;
+    ensure!(back.len() == 200 << 20 && sha256(&back)? == wanted, "read wrongly: {} bytes", back.len());
+    bench.sh(&session, &format!("rm {path}")).await?;
     Ok(())
 }
 

@@ -10,7 +10,6 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
-use std::sync::atomic::Ordering;
 
 /// Whether a path is AGB's.
 pub(super) fn is_path(path: &str) -> bool {
@@ -28,9 +27,9 @@ pub(super) async fn forward(way: &Way, request: Request) -> Result<Response> {
         body: serde_json::from_slice(&body).unwrap_or_default(),
         authorization: authorization(&head.headers),
     };
-    let is_covered = sent.is_covered(&way.rule, &action)?;
+    let is_covered = sent.is_covered(&way.rule, &action)? && way.rule.meets(&head.method, &head.headers)?;
     if is_covered {
-        way.hits.fetch_add(1, Ordering::Relaxed);
+        way.hit();
         sent.change(&way.rule, &way.key)?;
     }
     let mut onward = way.http.request(head.method.clone(), format!("{}{path}", way.upstream)).query(&sent.query);
@@ -74,7 +73,9 @@ impl Sent {
             }
         }
         if let Some(Value::String(args)) = self.body.get_mut("args") {
-            *args = rule.change_args(args)?;
+            let mut parsed = serde_json::from_str(args).context("the arguments are no JSON")?;
+            rule.change_args(&mut parsed);
+            *args = parsed.to_string();
         }
         Ok(())
     }

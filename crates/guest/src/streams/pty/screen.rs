@@ -14,7 +14,9 @@ pub(super) struct Screen(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    lookers: Vec<mpsc::Sender<Shown>>,
+    lookers: Vec<mpsc::Sender<Bytes>>,
+    /// How many places there are, also after the end, when there is nothing to send to them any more.
+    attached: usize,
     unseen: Ring,
     exit_code: Option<i32>,
 }
@@ -35,8 +37,7 @@ pub(super) struct Attachment<'a> {
     first: Option<Bytes>,
     /// What was given out last; seen when the next is asked for.
     leaving: Option<Bytes>,
-    exit_code: Option<i32>,
-    shown: mpsc::Receiver<Shown>,
+    shown: mpsc::Receiver<Bytes>,
 }
 
 impl Screen {
@@ -45,9 +46,11 @@ impl Screen {
         let (sender, shown) = mpsc::channel(PIECES);
         let mut state = self.lock();
         let first = Some(state.unseen.take()).filter(|bytes| !bytes.is_empty()).map(Bytes::from);
-        let exit_code = state.exit_code;
-        state.lookers.push(sender);
-        Attachment { screen: self, first, leaving: None, exit_code, shown }
+        state.attached += 1;
+        if state.exit_code.is_none() {
+            state.lookers.push(sender);
+        }
+        Attachment { screen: self, first, leaving: None, shown }
     }
 
     /// Shows `bytes` to everybody there, as fast as the slowest reads; keeps them when nobody is.
@@ -64,7 +67,7 @@ impl Screen {
             };
             let mut seen = false;
             for looker in lookers {
-                seen |= looker.send(Shown::Bytes(bytes.clone())).await.is_ok();
+                seen |= looker.send(bytes.clone()).await.is_ok();
             }
             // All may have gone while they were waited for; then it is for whoever is there now.
             if seen {
@@ -73,16 +76,12 @@ impl Screen {
         }
     }
 
-    /// Tells everybody, now and later, that the program ended.
-    pub(super) async fn end(&self, exit_code: i32) {
-        let lookers = {
-            let mut state = self.lock();
-            state.exit_code = Some(exit_code);
-            state.lookers()
-        };
-        for looker in lookers {
-            let _ = looker.send(Shown::Exited(exit_code)).await;
-        }
+    /// Tells everybody, now and later, that the program ended. Nobody waits for one who does not read: each finds it at the
+    /// end of what was shown.
+    pub(super) fn end(&self, exit_code: i32) {
+        let mut state = self.lock();
+        state.exit_code = Some(exit_code);
+        state.lookers.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -91,7 +90,7 @@ impl Screen {
 }
 
 impl State {
-    fn lookers(&mut self) -> Vec<mpsc::Sender<Shown>> {
+    fn lookers(&mut self) -> Vec<mpsc::Sender<Bytes>> {
         self.lookers.retain(|looker| !looker.is_closed());
         self.lookers.clone()
     }
@@ -101,16 +100,13 @@ impl Attachment<'_> {
     /// What is shown next. Asking says that what was given out before has been seen.
     pub(super) async fn next(&mut self) -> Shown {
         self.leaving = None;
-        let shown = match (self.first.take(), self.exit_code) {
-            (Some(first), _) => Shown::Bytes(first),
-            (None, Some(exit_code)) => Shown::Exited(exit_code),
-            // The screen holds the sender for as long as we are here.
-            (None, None) => self.shown.recv().await.unwrap_or(Shown::Exited(255)),
+        let bytes = match self.first.take() {
+            Some(first) => Some(first),
+            None => self.shown.recv().await,
         };
-        if let Shown::Bytes(bytes) = &shown {
-            self.leaving = Some(bytes.clone());
-        }
-        shown
+        self.leaving.clone_from(&bytes);
+        // The screen lets go of the sender when it knows the exit code.
+        bytes.map_or_else(|| Shown::Exited(self.screen.lock().exit_code.unwrap_or(255)), Shown::Bytes)
     }
 }
 
@@ -119,16 +115,15 @@ impl Drop for Attachment<'_> {
         let mut state = self.screen.lock();
         // Closed under the lock: what the terminal could not give us any more, it keeps after what we leave here.
         self.shown.close();
-        if !state.lookers().is_empty() {
+        state.attached -= 1;
+        if state.attached > 0 {
             return;
         }
         for bytes in [self.leaving.take(), self.first.take()].into_iter().flatten() {
             state.unseen.push(&bytes);
         }
-        while let Ok(shown) = self.shown.try_recv() {
-            if let Shown::Bytes(bytes) = shown {
-                state.unseen.push(&bytes);
-            }
+        while let Ok(bytes) = self.shown.try_recv() {
+            state.unseen.push(&bytes);
         }
     }
 }
@@ -136,6 +131,7 @@ impl Drop for Attachment<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
     use std::time::Duration;
 
     fn piece(text: &'static str) -> Bytes {
@@ -168,9 +164,37 @@ mod tests {
         screen.show(piece("g")).await;
         let mut third = screen.attach();
         assert_eq!(next(&mut third).await, "efg", "what was on the way to the last one is not lost");
-        screen.end(3).await;
+        screen.end(3);
         assert_eq!(next(&mut third).await, "exited 3");
         assert_eq!(next(&mut screen.attach()).await, "exited 3");
+    }
+
+    #[tokio::test]
+    async fn one_who_does_not_read_keeps_the_exit_from_nobody() {
+        let screen = Screen::default();
+        let (mut stuck, mut other) = (screen.attach(), screen.attach());
+        for _ in 0..PIECES {
+            screen.show(piece("x")).await;
+            assert_eq!(next(&mut other).await, "x");
+        }
+        screen.end(5);
+        assert_eq!(next(&mut other).now_or_never().expect("it is told at once"), "exited 5");
+        drop(other);
+        for _ in 0..PIECES {
+            assert_eq!(next(&mut stuck).await, "x", "all that was shown comes first");
+        }
+        assert_eq!(next(&mut stuck).await, "exited 5");
+    }
+
+    #[tokio::test]
+    async fn who_goes_after_the_end_leaves_the_rest_to_the_next() {
+        let screen = Screen::default();
+        let first = screen.attach();
+        screen.show(piece("last words")).await;
+        screen.end(0);
+        drop(first);
+        let mut second = screen.attach();
+        assert_eq!((next(&mut second).await, next(&mut second).await), ("last words".into(), "exited 0".into()));
     }
 
     #[tokio::test(start_paused = true)]

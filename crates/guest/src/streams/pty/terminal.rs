@@ -157,7 +157,7 @@ pub(super) async fn show(terminal: Arc<Terminal>, mut exit: oneshot::Receiver<i3
             _ => break,
         }
     }
-    terminal.screen.end(code.unwrap_or(255)).await;
+    terminal.screen.end(code.unwrap_or(255));
 }
 
 /// Waits for the program's end and carries out kills, also later ones, of what it left. Holds the program's end of the

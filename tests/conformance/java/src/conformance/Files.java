@@ -9,6 +9,8 @@ import com.aliyun.agentbay.model.FileContentResult;
 import com.aliyun.agentbay.session.Session;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
+import java.security.SecureRandom;
+import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -24,6 +26,7 @@ final class Files {
         SCENARIOS.put("file-append", Files::append);
         SCENARIOS.put("file-empty", Files::empty);
         SCENARIOS.put("file-large-text", Files::largeText);
+        SCENARIOS.put("file-200-mb", Files::huge);
         SCENARIOS.put("file-cut-characters", Files::cutCharacters);
         SCENARIOS.put("file-info", Files::info);
         SCENARIOS.put("file-list", Files::list);
@@ -78,6 +81,15 @@ final class Files {
         String size = Plain.sh(session.getSessionId(), "touch " + folder + "/touched && stat -c %s " + folder + "/touched");
         FileContentResult read = session.getFileSystem().readFile(folder + "/touched");
         must(size.equals("0\n") && read.isSuccess() && read.getContent().isEmpty(), "nothing", size, read.getContent(), read.getErrorMessage());
+    }
+
+    private static void huge(Bench bench) throws Exception {
+        Session session = bench.session(null);
+        byte[] random = new byte[150 << 20];
+        new SecureRandom().nextBytes(random);
+        String path = bench.folder(session, "huge") + "/file";
+        thereAndBack(session, path, Base64.getEncoder().encodeToString(random));
+        must(Plain.sh(session.getSessionId(), "stat -c %s " + path + "; rm " + path).equals((200 << 20) + "\n"), "200 MB");
     }
 
     private static void largeText(Bench bench) throws Exception {

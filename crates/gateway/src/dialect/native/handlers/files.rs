@@ -8,12 +8,12 @@ use crate::limits::{self, BodyError};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, rejection::QueryRejection};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{SinkExt, StreamExt};
 use http::{Response, header};
 use http_body_util::BodyExt;
 use protocol::StreamOpen;
-use protocol::packet::{MAX_PACKET, Packet};
+use protocol::packet::Packet;
 use protocol::streams::{FileReadOpen, FileReadOutput, FileWriteInput, FileWriteOpen, FileWriteOutput};
 use protocol::tools::filesystem::WriteMode;
 use runtime::PacketStream;
@@ -22,6 +22,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use types::{ErrorCode, Fault, SessionId};
 
+/// Bytes of a body that go into the session at once.
+const BATCH: usize = 128 << 10;
 /// Carries a file's permission bits, octal.
 const MODE_HEADER: &str = "x-roadstead-mode";
 type Parameters = Result<Query<FileQuery>, QueryRejection>;
@@ -199,19 +201,27 @@ async fn feed(
 async fn pour(caller: &Caller, id: &SessionId, body: &mut Body, packets: PacketStream) -> Reply<FileWriteOutput> {
     let silence = caller.app.timeouts.silence;
     let (mut into, mut out_of) = packets.split();
+    // Bodies come in pieces of a TLS record; a packet for each would cost the session more than its bytes do.
+    let mut batch = BytesMut::with_capacity(BATCH);
     loop {
         let frame = tokio::select! {
             early = out_of.next() => return answer(caller, id, early),
             frame = timeout(silence, body.frame()) => frame.map_err(|_| BodyError::TooSlow { seconds: silence.as_secs() })?,
         };
-        let Some(frame) = frame else { break };
-        let Ok(mut bytes) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
-        while !bytes.is_empty() {
-            let piece = Packet::Data(bytes.split_to(bytes.len().min(MAX_PACKET)));
+        let is_last = frame.is_none();
+        if let Some(frame) = frame {
+            let Ok(bytes) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
+            batch.extend_from_slice(&bytes);
+        }
+        while batch.len() >= BATCH || is_last && !batch.is_empty() {
+            let piece = Packet::Data(batch.split_to(batch.len().min(BATCH)).freeze());
             if !matches!(timeout(silence, into.send(piece)).await, Ok(Ok(()))) {
                 // Whoever takes no more has said why.
                 return last_word(caller, id, &mut out_of).await;
             }
+        }
+        if is_last {
+            break;
         }
     }
     let end = Packet::message(&FileWriteInput::End).map_err(|error| told(caller, Fault::internal("ending a file", error)))?;
