@@ -9,6 +9,7 @@
 //!                             /direct/…, /callTool   direct: calls and streams of one session, by its token
 //!                             else                   dialect::agentbay
 //!  links                  ──► /l/…    a port inside a session      /r/…  facts about a session
+//!                             /o/…    one file of a context
 //! ```
 
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@ mod sign;
 mod testing;
 pub mod tls;
 mod tool;
+mod transfer;
 mod web_socket;
 
 pub use config::{GatewayConfig, Limits, Timeouts};

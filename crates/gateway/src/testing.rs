@@ -15,16 +15,26 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use store::SqliteStore;
+use store::objects::ObjectsLocation;
+use store::{Objects, SqliteStore};
 use types::{Capability, ClientInfo, Clock, Entropy, ImageManifest, Labels, NodeId, SandboxId, SandboxLimits, SessionState, Timestamp};
 
-/// A clock that stands still.
-#[derive(Debug)]
-struct Noon;
+/// A clock that stands still at noon, until it is moved.
+#[derive(Debug, Default)]
+pub(crate) struct Noon {
+    seconds_later: AtomicU64,
+}
+
+impl Noon {
+    pub(crate) fn advance(&self, by: std::time::Duration) {
+        self.seconds_later.fetch_add(by.as_secs(), Ordering::Relaxed);
+    }
+}
 
 impl Clock for Noon {
     fn now(&self) -> Timestamp {
-        "2026-06-01T12:00:00Z".parse().unwrap()
+        let noon: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
+        noon + std::time::Duration::from_secs(self.seconds_later.load(Ordering::Relaxed))
     }
 }
 
@@ -114,6 +124,9 @@ impl Runtime for Scripted {
 pub(crate) struct World {
     pub(crate) app: Arc<App>,
     pub(crate) runtime: Arc<SimRuntime>,
+    pub(crate) clock: Arc<Noon>,
+    /// Where the objects lie.
+    _objects: tempfile::TempDir,
     /// The text of the first (admin) key.
     pub(crate) key: String,
 }
@@ -140,10 +153,12 @@ impl World {
     /// One with other time limits, whose sandboxes answer streams as `script` says.
     pub(crate) async fn with(timeouts: Timeouts, script: Script) -> Self {
         let runtime = Arc::new(SimRuntime::new(vec![image("linux_latest", &[]), image("code_latest", &[Capability::Code])]));
+        let (clock, objects) = (Arc::new(Noon::default()), tempfile::tempdir().unwrap());
         let parts = Parts {
             store: Arc::new(SqliteStore::open_in_memory().await.unwrap()),
+            objects: Objects::open(&ObjectsLocation::Directory(objects.path().to_owned())).unwrap(),
             runtime: Arc::new(Scripted { sim: runtime.clone(), script }),
-            clock: Arc::new(Noon),
+            clock: clock.clone(),
             entropy: Arc::new(Counter::default()),
             node: "node-test".parse::<NodeId>().unwrap(),
             config: ControlConfig::default(),
@@ -155,7 +170,8 @@ impl World {
             plain: Some("127.0.0.1:8080".parse().unwrap()),
             links: Origin::new("links_url", None, 8444).unwrap(),
         };
-        Self { app: App::new(&GatewayConfig { timeouts, ..config(PathBuf::from("/nonexistent")) }, control, reach), runtime, key }
+        let config = GatewayConfig { timeouts, clock: clock.clone(), ..config(PathBuf::from("/nonexistent")) };
+        Self { app: App::new(&config, control, reach), runtime, clock, _objects: objects, key }
     }
 }
 
@@ -168,7 +184,7 @@ pub(crate) async fn told(response: Response<Body>) -> (u16, String) {
 
 /// A configuration on free ports.
 pub(crate) fn config(tls_dir: PathBuf) -> GatewayConfig {
-    let mut config = GatewayConfig::new(tls_dir, [9; 32], Arc::new(Noon), Arc::new(Counter::default()));
+    let mut config = GatewayConfig::new(tls_dir, [9; 32], Arc::<Noon>::default(), Arc::new(Counter::default()));
     config.https.set_port(0);
     config.links.set_port(0);
     config
@@ -194,8 +210,8 @@ pub(crate) fn view() -> SessionView {
         labels: Labels::new([("env".to_owned(), "<b>&\"prod\"".to_owned())]).unwrap(),
         client: ClientInfo::default(),
         limits: SandboxLimits::default(),
-        created_at: Noon.now(),
-        active_at: Noon.now(),
+        created_at: Noon::default().now(),
+        active_at: Noon::default().now(),
         idle_timeout: Some(std::time::Duration::from_secs(1800)),
         expires_at: None,
         sandbox: None,

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod calls;
+mod contexts;
 mod keys;
 mod life;
 mod listing;

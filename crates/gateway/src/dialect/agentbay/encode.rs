@@ -6,11 +6,11 @@ use crate::app::App;
 use crate::direct;
 use crate::links::{Grant, page_url};
 use crate::sign::Purpose;
-use control::{OpContext, SessionPage, SessionView};
+use control::{ContextView, Entry, OpContext, SessionPage, SessionView};
 use protocol::tools::available;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use types::{Capability, SessionId, SessionState};
+use types::{Capability, SessionId, SessionState, Timestamp};
 
 /// What SDKs print as the kind of machine behind a Linux session.
 const APP_ID: &str = "mcp-server-ubuntu";
@@ -95,6 +95,38 @@ pub(super) fn resource(app: &App, cx: &OpContext, view: &SessionView) -> Value {
     })
 }
 
+/// A context.
+pub(super) fn context(view: &ContextView) -> Value {
+    json!({
+        "Id": view.id,
+        "Name": view.name,
+        "State": view.state.as_str(),
+        "OsType": "linux",
+        "CreateTime": seconds(view.created_at),
+        "LastUsedTime": seconds(view.used_at),
+    })
+}
+
+/// A file or folder in a context.
+pub(super) fn entry(entry: &Entry) -> Value {
+    let path = entry.path();
+    let id = data_encoding::BASE32_DNSSEC.encode(&Sha256::digest(path.as_str())[..15]);
+    let (kind, size, modified) = match entry {
+        Entry::File(meta) => ("file", meta.size, seconds(meta.modified_at)),
+        Entry::Folder(_) => ("folder", 0, String::new()),
+    };
+    json!({
+        "FileId": id,
+        "FileName": path.name(),
+        "FilePath": path.as_str(),
+        "FileType": kind,
+        "GmtCreate": modified,
+        "GmtModified": modified,
+        "Size": size,
+        "Status": "available",
+    })
+}
+
 /// `ListMcpTools` and `ToolList`: an array as JSON text.
 pub(super) fn tool_list(capabilities: &[Capability]) -> String {
     let tools: Vec<Value> = available(capabilities)
@@ -109,6 +141,11 @@ pub(super) fn tool_list(capabilities: &[Capability]) -> String {
         })
         .collect();
     Value::from(tools).to_string()
+}
+
+/// `2026-06-01T12:00:00Z`.
+fn seconds(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
 fn grant(app: &App, cx: &OpContext, view: &SessionView) -> Grant {

@@ -26,7 +26,7 @@ pub(super) enum State {
 /// What an action would need, as a sentence goes on after "needs".
 pub(super) type Missing = &'static str;
 
-pub(super) const CONTEXTS: Missing = "contexts (data that outlives sessions)";
+const CONTEXTS: Missing = "synchronisation of contexts with sessions";
 const PAUSE: Missing = "pausing of sessions";
 const BROWSER: Missing = "a session made from an image with a browser (browser_latest)";
 const MOBILE: Missing = "a session made from an image with Android (mobile_latest)";
@@ -57,19 +57,15 @@ pub(super) const ACTIONS: &[Action] = &[
         "0.3.2",
         "the tools below; `AutoGenSession` makes the session that is not there and keeps it under the given id",
     ),
-    offered(
-        "GetContext",
-        "0.3.2",
-        "only for the file-transfer context that Python 0.9–0.12 makes before each session; it holds no data yet",
-    ),
-    later("ListContexts", "0.3.2", CONTEXTS),
-    later("ModifyContext", "0.3.2", CONTEXTS),
-    later("DeleteContext", "0.3.2", CONTEXTS),
-    later("ClearContext", "0.10.0", CONTEXTS),
-    later("DescribeContextFiles", "0.6.0", CONTEXTS),
-    later("GetContextFileUploadUrl", "0.6.0", CONTEXTS),
-    later("GetContextFileDownloadUrl", "0.6.0", CONTEXTS),
-    later("DeleteContextFile", "0.6.0", CONTEXTS),
+    offered("GetContext", "0.3.2", "by name or id; made when it is asked for"),
+    offered("ListContexts", "0.3.2", "newest first, pages of 1–1000, cursors"),
+    offered("ModifyContext", "0.3.2", "another name; one that is taken is refused"),
+    offered("DeleteContext", "0.3.2", "gone at once; what it held is removed in the background"),
+    offered("ClearContext", "0.10.0", "`clearing` until everything is removed, then `available`; also after a restart"),
+    offered("DescribeContextFiles", "0.6.0", "files and folders directly in a folder, by page number or token"),
+    offered("GetContextFileUploadUrl", "0.6.0", "for `PUT`, one file, one hour"),
+    offered("GetContextFileDownloadUrl", "0.6.0", "for `GET` and `HEAD` with ranges, one hour; a file that is not there is an error"),
+    offered("DeleteContextFile", "0.6.0", "yes"),
     later("SyncContext", "0.3.3", CONTEXTS),
     offered("GetContextInfo", "0.3.3", "an empty list, which is the truth: nothing is synchronised yet"),
     later("GetAndLoadInternalContext", "0.13.0", CONTEXTS),
