@@ -8,6 +8,7 @@ mod direct;
 mod host;
 pub mod raw;
 mod rpc;
+mod s3;
 mod server;
 mod starter;
 
@@ -15,5 +16,6 @@ pub use bins::Bins;
 pub use direct::{Direct, Socket};
 pub use host::{ProcStatus, descendants_of, namespace_inode, wait_until};
 pub use rpc::{Answer, Rpc, ToolAnswer};
+pub use s3::S3;
 pub use server::{Server, ServerBuilder};
 pub use starter::Starter;

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::profile::{SERVER_FILE, ServerFile, instance_id, starter_socket};
 use clap::Args;
-use control::{Control, ControlConfig, Parts};
+use control::{ContextLimits, Control, ControlConfig, Parts};
 use data_dir::{DataDir, write_private};
 use gateway::{GatewayConfig, GatewayError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -20,7 +20,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::sqlite::SqliteStore;
+use store::objects::ObjectsLocation;
+use store::{Objects, SqliteStore};
 use system::{SystemClock, SystemEntropy};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits, error_chain};
@@ -71,6 +72,22 @@ pub(crate) struct ServeArgs {
     /// Live sessions one tenant may have
     #[arg(long, env = "ROADSTEAD_SESSIONS_PER_TENANT", default_value_t = 1000, value_name = "COUNT")]
     pub(crate) sessions_per_tenant: u32,
+    /// Where the files of contexts are kept: a directory, or s3://BUCKET/PREFIX with endpoint, region and credentials from
+    /// the environment (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) [default: DATA_DIR/objects]
+    #[arg(long, env = "ROADSTEAD_OBJECTS", value_name = "URL")]
+    pub(crate) objects: Option<ObjectsLocation>,
+    /// Contexts one tenant may have
+    #[arg(long, env = "ROADSTEAD_CONTEXTS_PER_TENANT", default_value_t = 10_000, value_name = "COUNT")]
+    pub(crate) contexts_per_tenant: u64,
+    /// What the contexts of one tenant may hold, MiB
+    #[arg(long, env = "ROADSTEAD_CONTEXT_MIB_PER_TENANT", default_value_t = 1 << 20, value_name = "MIB", value_parser = clap::value_parser!(u64).range(..=1 << 40))]
+    pub(crate) context_mib_per_tenant: u64,
+    /// Files one context may have
+    #[arg(long, env = "ROADSTEAD_FILES_PER_CONTEXT", default_value_t = 1_000_000, value_name = "COUNT")]
+    pub(crate) files_per_context: u64,
+    /// Size of one file in a context, MiB
+    #[arg(long, env = "ROADSTEAD_CONTEXT_FILE_MIB", default_value_t = 40 << 10, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=40 << 10))]
+    pub(crate) context_file_mib: u64,
     /// Bytes kept of each of a command's output streams; the rest is counted and reported as cut
     #[arg(long, env = "ROADSTEAD_OUTPUT_BYTES", default_value_t = 1 << 20, value_name = "BYTES")]
     pub(crate) output_bytes: usize,
@@ -127,6 +144,7 @@ async fn serve(data_dir: &Path, data: &DataDir, args: &ServeArgs) -> Result<(), 
     let store = open_store(data).await?;
     let control = Control::start(Parts {
         store: store.clone(),
+        objects: open_objects(data, args).await?,
         runtime: Arc::new(runtime),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
@@ -221,6 +239,17 @@ async fn open_store(data: &DataDir) -> Result<Arc<SqliteStore>, Failure> {
     Ok(Arc::new(store))
 }
 
+/// A directory is made; a bucket that does not answer now may do so later, and keeps nobody from working without contexts.
+async fn open_objects(data: &DataDir, args: &ServeArgs) -> Result<Objects, Failure> {
+    let location = args.objects.clone().unwrap_or_else(|| ObjectsLocation::Directory(data.file("objects")));
+    let objects = Objects::open(&location).map_err(|error| Failure::new(format!("{error} (--objects, ROADSTEAD_OBJECTS)")))?;
+    if let Err(error) = objects.check().await {
+        let error = error_chain(&error);
+        output::remark(format!("contexts do not work now: {location} does not answer ({error}); check --objects and the AWS_* variables"));
+    }
+    Ok(objects)
+}
+
 fn control_config(args: &ServeArgs) -> ControlConfig {
     let seconds = |n: u64| (n > 0).then(|| Duration::from_secs(n));
     ControlConfig {
@@ -234,6 +263,13 @@ fn control_config(args: &ServeArgs) -> ControlConfig {
         },
         output: OutputLimit { bytes_per_stream: args.output_bytes },
         sessions_per_tenant: args.sessions_per_tenant,
+        contexts: ContextLimits {
+            per_tenant: args.contexts_per_tenant,
+            bytes_per_tenant: args.context_mib_per_tenant << 20,
+            files_per_context: args.files_per_context,
+            file_bytes: args.context_file_mib << 20,
+            ..ContextLimits::default()
+        },
         ..ControlConfig::default()
     }
 }

@@ -17,13 +17,13 @@ use types::{ErrorCode, Fault, RequestId};
 /// A request's body, piece by piece. One whose end nobody waits for is read a little further in the background, so that its
 /// client hears the answer.
 pub(crate) fn incoming(app: &App, body: Body) -> impl Stream<Item = Result<Bytes, Fault>> + Send + Unpin + 'static {
-    let incoming = Incoming { body, ended: false, silence: app.timeouts.stream_silence, work: app.work.clone() };
+    let incoming = Incoming { body: Some(body), silence: app.timeouts.stream_silence, work: app.work.clone() };
     Box::pin(futures::stream::unfold(incoming, |mut incoming| async move {
         loop {
             let silence = incoming.silence;
-            let piece = match timeout(silence, incoming.body.frame()).await {
+            let piece = match timeout(silence, incoming.body.as_mut()?.frame()).await {
                 Ok(None) => {
-                    incoming.ended = true;
+                    incoming.body.take();
                     return None;
                 }
                 Ok(Some(Ok(frame))) => match frame.into_data() {
@@ -31,7 +31,7 @@ pub(crate) fn incoming(app: &App, body: Body) -> impl Stream<Item = Result<Bytes
                     Err(_trailers) => continue,
                 },
                 Ok(Some(Err(error))) => {
-                    incoming.ended = true;
+                    incoming.body.take();
                     Err(Fault::invalid("the request body broke off").with_source(error))
                 }
                 Err(_) => {
@@ -50,16 +50,15 @@ pub(crate) fn announced(body: &Body) -> Option<u64> {
 }
 
 struct Incoming {
-    body: Body,
-    ended: bool,
+    /// Until it has ended.
+    body: Option<Body>,
     silence: Duration,
     work: TaskTracker,
 }
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        if !self.ended {
-            let mut body = std::mem::take(&mut self.body);
+        if let Some(mut body) = self.body.take() {
             self.work.spawn(async move { limits::discard(&mut body).await });
         }
     }

@@ -179,11 +179,19 @@ impl Objects {
         if self.is_directory(&key).await {
             return Err(ObjectsError::NotFound(path.to_string()));
         }
-        let wanted = range.map(|range| match range {
-            ByteRange::FromTo(from, to) => GetRange::Bounded(from..to.saturating_add(1)),
-            ByteRange::From(from) => GetRange::Offset(from),
-            ByteRange::Last(count) => GetRange::Suffix(count),
-        });
+        let wanted = match range {
+            None => None,
+            Some(ByteRange::FromTo(from, to)) => Some(GetRange::Bounded(from..to.saturating_add(1))),
+            Some(ByteRange::From(from)) => Some(GetRange::Offset(from)),
+            // Some servers refuse a count that is larger than the file.
+            Some(ByteRange::Last(count)) => {
+                let size = self.head(context, path).await?.size;
+                if count == 0 || size == 0 {
+                    return Err(ObjectsError::Range);
+                }
+                Some(GetRange::Offset(size.saturating_sub(count)))
+            }
+        };
         let options = GetOptions { range: wanted, ..GetOptions::default() };
         let result = match self.store.get_opts(&key, options).await {
             Ok(result) => result,
@@ -319,11 +327,13 @@ fn fits(range: ByteRange, size: u64) -> bool {
 fn file_meta(path: ContextPath, meta: &ObjectMeta) -> FileMeta {
     let (seconds, nanos) = (meta.last_modified.timestamp(), meta.last_modified.timestamp_subsec_nanos());
     let modified_at = Timestamp::new(seconds, nanos.try_into().unwrap_or(0)).unwrap_or(Timestamp::UNIX_EPOCH);
-    FileMeta { path, size: meta.size, modified_at, etag: bare(meta.e_tag.as_deref()) }
+    let etag = bare(meta.e_tag.as_deref()).unwrap_or_else(|| format!("{seconds:x}{nanos:08x}-{:x}", meta.size));
+    FileMeta { path, size: meta.size, modified_at, etag }
 }
 
-fn bare(etag: Option<&str>) -> String {
-    etag.unwrap_or_default().trim_start_matches("W/").trim_matches('"').to_owned()
+/// An entity tag without its quotes. Not every server gives one with every answer.
+fn bare(etag: Option<&str>) -> Option<String> {
+    etag.map(|etag| etag.trim_start_matches("W/").trim_matches('"').to_owned()).filter(|etag| !etag.is_empty())
 }
 
 fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl Fn(E) -> ObjectsError {

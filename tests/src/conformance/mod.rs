@@ -17,4 +17,5 @@ pub use proof::{Proof, prove};
 pub use rule::Rule;
 pub use table::{Table, document};
 pub use toolchain::{Program, virtualenv};
+pub(crate) use toolchain::{place, run as run_tool};
 pub use verdict::{Verdict, Verdicts};

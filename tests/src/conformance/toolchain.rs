@@ -28,7 +28,7 @@ impl Program {
         }
         let prepare = folder().join(&column.sdk).join("prepare.sh");
         ensure!(prepare.exists(), "{} is missing: no program for {}", prepare.display(), column.release());
-        let (dir, _lock) = place(&column.release())?;
+        let (dir, _lock) = place(&format!("agentbay-{}", column.release()))?;
         run(Command::new(prepare).arg(&column.version).arg(&dir))?;
         Ok(Self { executable: dir.join("run"), args: vec![column.mode.clone()] })
     }
@@ -47,7 +47,7 @@ impl Program {
 /// The Python of a virtual environment with that release of the official SDK in it. `with`: packages that the release
 /// needs and does not declare.
 pub fn virtualenv(version: &str, with: &[String]) -> Result<PathBuf> {
-    let (dir, _lock) = place(&format!("python-{version}"))?;
+    let (dir, _lock) = place(&format!("agentbay-python-{version}"))?;
     let python = dir.join("bin/python");
     let installed = || {
         Command::new(&python)
@@ -66,17 +66,17 @@ pub fn virtualenv(version: &str, with: &[String]) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// `TARGET/sdk/agentbay-<release>` with a lock beside it, so that two do not fill it at once.
-fn place(release: &str) -> Result<(PathBuf, Flock<File>)> {
+/// `TARGET/sdk/<name>` with a lock beside it, so that two do not fill it at once.
+pub(crate) fn place(name: &str) -> Result<(PathBuf, Flock<File>)> {
     let sdks = target_dir()?.join("sdk");
     std::fs::create_dir_all(&sdks)?;
-    let lock = sdks.join(format!("agentbay-{release}.lock"));
+    let lock = sdks.join(format!("{name}.lock"));
     let file = File::create(&lock).with_context(|| format!("making {}", lock.display()))?;
     let held = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error).context("waiting for another maker")?;
-    Ok((sdks.join(format!("agentbay-{release}")), held))
+    Ok((sdks.join(name), held))
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     if !output.status.success() {
         bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));

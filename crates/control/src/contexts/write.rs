@@ -123,7 +123,7 @@ async fn commit(engine: &Engine, row: &ContextRow, path: &ContextPath, writer: O
         Ok(before) => before,
         Err(fault) => return Err(give_up(writer, fault).await),
     };
-    let meta = writer.finish(engine.clock.now()).await.map_err(|e| fault::objects(WRITING, e))?;
+    let meta = writer.finish().await.map_err(|e| fault::objects(WRITING, e))?;
     let delta = UsageDelta { files: before.is_none().into(), bytes: signed(meta.size) - signed(before.unwrap_or(0)) };
     count(engine, row, delta).await;
     Ok(meta)

@@ -9,6 +9,7 @@ mod sessions;
 mod streams;
 
 pub use files::WriteFile;
+pub(crate) use files::body;
 pub use sessions::Listed;
 
 use crate::error::ApiError;

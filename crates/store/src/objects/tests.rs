@@ -26,7 +26,7 @@ async fn put(objects: &Objects, place: &Place, name: &str, bytes: &[u8]) -> File
     for piece in bytes.chunks(1 << 20) {
         writer.write(Bytes::copy_from_slice(piece)).await.unwrap();
     }
-    writer.finish(Timestamp::UNIX_EPOCH).await.unwrap()
+    writer.finish().await.unwrap()
 }
 
 async fn got(
@@ -157,7 +157,7 @@ async fn a_file_is_no_folder_and_a_folder_no_file() {
         let mut writer = objects.writer(place.at(), &path(name)).unwrap();
         let written = writer.write(vec![0; size].into()).await;
         let ended = match written {
-            Ok(()) => writer.finish(Timestamp::UNIX_EPOCH).await.map(drop),
+            Ok(()) => writer.finish().await.map(drop),
             failed => failed,
         };
         assert!(matches!(ended, Err(ObjectsError::Blocked(_))), "{name}: {ended:?}");

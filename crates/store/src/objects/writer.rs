@@ -1,11 +1,11 @@
 //! Writing one object.
 
-use super::{FileMeta, ObjectsError, about, bare, failed, not_a_directory};
+use super::{FileMeta, ObjectsError, about, failed, file_meta, not_a_directory};
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayloadMut, PutResult, WriteMultipart};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayloadMut, WriteMultipart};
 use std::sync::Arc;
-use types::{ContextPath, Timestamp};
+use types::ContextPath;
 
 /// Up to this many bytes are put at once; larger files go in parts of this size, the smallest that S3 takes.
 const PART: usize = 5 << 20;
@@ -66,14 +66,16 @@ impl ObjectWriter {
         }
     }
 
-    /// Puts the file in its place. `now` is the time it gets in the answer.
-    pub async fn finish(self, now: Timestamp) -> Result<FileMeta, ObjectsError> {
-        let stored: Result<PutResult, _> = match self.state {
+    /// Puts the file in its place and tells what is known of it then.
+    pub async fn finish(self) -> Result<FileMeta, ObjectsError> {
+        let stored = match self.state {
             State::Small(buffer) => self.store.put(&self.key, buffer.freeze()).await,
             State::Parts(parts) => parts.finish().await,
         };
-        let stored = stored.map_err(|error| refused(&self.path, error))?;
-        Ok(FileMeta { path: self.path, size: self.size, modified_at: now, etag: bare(stored.e_tag.as_deref()) })
+        stored.map_err(|error| refused(&self.path, error))?;
+        // What later readers are told, in the same words; and the proof that it is there.
+        let meta = self.store.head(&self.key).await.map_err(|error| about(&self.path, "looking at a file just written", error))?;
+        Ok(file_meta(self.path, &meta))
     }
 
     /// Gives it up and clears away what was stored of it.
