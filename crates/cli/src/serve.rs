@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use store::objects::ObjectsLocation;
-use store::{Objects, SqliteStore};
+use store::{Objects, ObjectsError, SqliteStore};
 use system::{SystemClock, SystemEntropy};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits, error_chain};
@@ -75,7 +75,7 @@ pub(crate) struct ServeArgs {
     /// Where the files of contexts are kept: a directory, or s3://BUCKET/PREFIX with endpoint, region and credentials from
     /// the environment (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) [default: DATA_DIR/objects]
     #[arg(long, env = "ROADSTEAD_OBJECTS", value_name = "URL")]
-    pub(crate) objects: Option<ObjectsLocation>,
+    pub(crate) objects: Option<String>,
     /// Contexts one tenant may have
     #[arg(long, env = "ROADSTEAD_CONTEXTS_PER_TENANT", default_value_t = 10_000, value_name = "COUNT")]
     pub(crate) contexts_per_tenant: u64,
@@ -241,8 +241,13 @@ async fn open_store(data: &DataDir) -> Result<Arc<SqliteStore>, Failure> {
 
 /// A directory is made; a bucket that does not answer now may do so later, and keeps nobody from working without contexts.
 async fn open_objects(data: &DataDir, args: &ServeArgs) -> Result<Objects, Failure> {
-    let location = args.objects.clone().unwrap_or_else(|| ObjectsLocation::Directory(data.file("objects")));
-    let objects = Objects::open(&location).map_err(|error| Failure::new(format!("{error} (--objects, ROADSTEAD_OBJECTS)")))?;
+    let refused = |error: ObjectsError| Failure::new(format!("{error} (--objects, ROADSTEAD_OBJECTS)"));
+    // Read here and not with the other options: what is wrong with those is told with their text, and this may have a secret in it.
+    let location = match &args.objects {
+        Some(text) => text.parse().map_err(refused)?,
+        None => ObjectsLocation::Directory(data.file("objects")),
+    };
+    let objects = Objects::open(&location).map_err(refused)?;
     if let Err(error) = objects.check().await {
         let error = error_chain(&error);
         output::remark(format!("contexts do not work now: {location} does not answer ({error}); check --objects and the AWS_* variables"));
