@@ -39,19 +39,19 @@ pub(crate) fn runtime(operation: &str, error: RuntimeError) -> Fault {
     Fault::new(code, format!("{operation}: {text}")).with_source(error)
 }
 
-/// The objects failed during `operation`.
+/// The objects failed during `operation`. Only the store's own failures are news for the log.
 pub(crate) fn objects(operation: &str, error: ObjectsError) -> Fault {
-    let (code, text) = match &error {
-        ObjectsError::NotFound(path) => (ErrorCode::NotFound, format!("{operation}: there is no file {path:?} in the context")),
-        ObjectsError::Range => (ErrorCode::InvalidArgument, format!("{operation}: {error}")),
-        ObjectsError::Name(_) => (ErrorCode::InvalidArgument, format!("{operation}: {error}; choose a shorter one")),
-        ObjectsError::Blocked(_) => (ErrorCode::FailedPrecondition, format!("{operation}: {error}")),
+    let code = match &error {
+        ObjectsError::NotFound(path) => return Fault::not_found(format!("{operation}: there is no file {path:?} in the context")),
+        ObjectsError::Range | ObjectsError::Name(_) => ErrorCode::InvalidArgument,
+        ObjectsError::Blocked(_) => ErrorCode::FailedPrecondition,
         ObjectsError::Location { .. } => return Fault::internal(operation, error),
         ObjectsError::Store { .. } => {
-            (ErrorCode::Unavailable, format!("{operation}: the object store did not do it; try again, and see the server's log"))
+            let text = format!("{operation}: the object store did not do it; try again, and see the server's log");
+            return Fault::new(ErrorCode::Unavailable, text).with_source(error);
         }
     };
-    Fault::new(code, text).with_source(error)
+    Fault::new(code, format!("{operation}: {error}"))
 }
 
 /// Unknown, foreign and deleted contexts, all alike.

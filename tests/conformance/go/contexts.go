@@ -55,7 +55,7 @@ func listed(id, folder string) (string, error) {
 	var rows []string
 	for _, row := range body["Data"].([]any) {
 		row := row.(map[string]any)
-		rows = append(rows, fmt.Sprintf("%v %v", row["FilePath"], row["Size"]))
+		rows = append(rows, fmt.Sprintf("%v %.0f", row["FilePath"], row["Size"]))
 	}
 	return strings.Join(rows, ", "), nil
 }
