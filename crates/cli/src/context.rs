@@ -80,49 +80,49 @@ pub(crate) enum ContextCommand {
 pub(crate) async fn run(command: ContextCommand, client: &AgentBay, as_json: bool) -> Result<(), Failure> {
     let contexts = client.contexts();
     match command {
-        ContextCommand::Ls => list(&contexts, as_json).await,
-        ContextCommand::Create { name } => show(&contexts.create(&name).await?.into_value(), as_json),
+        ContextCommand::Ls => list(&contexts, as_json).await?,
+        ContextCommand::Create { name } => show(&contexts.create(&name).await?.into_value(), as_json)?,
         ContextCommand::Rename { context, name } => {
             let found = find(&contexts, &context).await?;
             contexts.rename(&found.id, &name).await?;
-            show(&contexts.get_by_id(&found.id).await?.into_value(), as_json)
+            show(&contexts.get_by_id(&found.id).await?.into_value(), as_json)?;
         }
         ContextCommand::Rm { contexts: names } => {
             for name in names {
                 let found = find(&contexts, &name).await?;
                 contexts.delete(&found.id).await?;
-                if as_json { output::json(&json!({"deleted": found.id}))? } else { output::line(&found.id) }
+                done("deleted", &found.id, as_json)?;
             }
-            Ok(())
         }
         ContextCommand::Files { context, path, rm: true } => {
             let found = find(&contexts, &context).await?;
             contexts.delete_file(&found.id, &path).await?;
-            if as_json { output::json(&json!({"removed": path})) } else { Ok(output::line(path)) }
+            done("removed", &path, as_json)?;
         }
-        ContextCommand::Files { context, path, rm: false } => files(&contexts, &find(&contexts, &context).await?.id, &path, as_json).await,
+        ContextCommand::Files { context, path, rm: false } => {
+            files(&contexts, &find(&contexts, &context).await?.id, &path, as_json).await?
+        }
         ContextCommand::Put { context, from, to } => {
             let found = find(&contexts, &context).await?;
             let to = inside(&from, to.as_deref())?;
             let bytes = put(&contexts, &found.id, &from, &to).await?;
-            if as_json { output::json(&json!({"path": to, "bytes": bytes})) } else { Ok(output::remark(format!("{bytes} bytes in {to}"))) }
+            moved(&to, bytes, as_json)?;
         }
         ContextCommand::Get { context, from, to } => {
             let found = find(&contexts, &context).await?;
             let (to, bytes) = get(&contexts, &found.id, &from, to).await?;
-            // Standard output holds the file then.
-            if to == Path::new("-") {
-                return Ok(());
+            // Else standard output holds the file.
+            if to != Path::new("-") {
+                moved(&to.display().to_string(), bytes, as_json)?;
             }
-            let to = to.display().to_string();
-            if as_json { output::json(&json!({"path": to, "bytes": bytes})) } else { Ok(output::remark(format!("{bytes} bytes in {to}"))) }
         }
         ContextCommand::Clear { context } => {
             let found = find(&contexts, &context).await?;
             contexts.clear_within(&found.id, CLEAR_LIMIT).await?;
-            if as_json { output::json(&json!({"cleared": found.id})) } else { Ok(output::line(&found.id)) }
+            done("cleared", &found.id, as_json)?;
         }
     }
+    Ok(())
 }
 
 /// Ids look like no name that a person gives.
@@ -132,7 +132,27 @@ async fn find(contexts: &Contexts, text: &str) -> Result<Context, Failure> {
 }
 
 fn show(context: &Context, as_json: bool) -> Result<(), Failure> {
-    if as_json { output::json(context) } else { Ok(output::line(&context.id)) }
+    if as_json {
+        return output::json(context);
+    }
+    output::line(&context.id);
+    Ok(())
+}
+
+fn done(what: &str, object: &str, as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        return output::json(&json!({ what: object }));
+    }
+    output::line(object);
+    Ok(())
+}
+
+fn moved(to: &str, bytes: u64, as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        return output::json(&json!({ "path": to, "bytes": bytes }));
+    }
+    output::remark(format!("{bytes} bytes in {}", output::harmless(to)));
+    Ok(())
 }
 
 async fn list(contexts: &Contexts, as_json: bool) -> Result<(), Failure> {

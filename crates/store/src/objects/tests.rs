@@ -165,7 +165,7 @@ async fn a_file_is_no_folder_and_a_folder_no_file() {
     for name in ["/a/b", "/d"] {
         assert!(matches!(objects.head(place.at(), &path(name)).await, Err(ObjectsError::NotFound(_))), "{name}");
         assert!(matches!(got(&objects, &place, name, None).await, Err(ObjectsError::NotFound(_))), "{name}");
-        assert!(matches!(objects.delete(place.at(), &path(name)).await, Err(_)), "{name}");
+        assert!(objects.delete(place.at(), &path(name)).await.is_err(), "{name}");
     }
     assert_eq!(got(&objects, &place, "/a", None).await.unwrap().1, b"file");
 }
