@@ -249,7 +249,8 @@ async fn a_strangers_session_is_not_found() {
     let admin = world.app.control.authenticate(&world.key).await.unwrap();
     let cx = OpContext { identity: admin, request: "req-1".parse().unwrap() };
     let tenant = control::NewKeyRequest { tenant: Some("other".into()), name: "key".into(), admin: false };
-    let stranger = World { key: world.app.control.create_key(&cx, tenant).await.unwrap().text, ..world.clone() };
+    let mut stranger = world.clone();
+    stranger.key = world.app.control.create_key(&cx, tenant).await.unwrap().text;
     let id = stranger.agb_session("", json!({})).await;
     for path in ["/mcp/getSession", "/mcp/getSessionInfo", "/mcp/releaseSession"] {
         world.refuses("POST", path, json!({ "sessionId": id }).to_string(), 400, NOT_FOUND).await;
