@@ -105,6 +105,9 @@ impl<'a> Contexts<'a> {
     /// Gives a context another name.
     pub async fn rename(&self, id: &ContextId, name: &str) -> Result<ContextView, Fault> {
         check_name(name)?;
+        let gate = self.engine.contexts.gates.gate(id);
+        // The state stays as it is read here.
+        let _open = gate.read().await;
         let row = self.open(id).await?;
         let change = ContextChange { name: Some(name.to_owned()), ..ContextChange::default() };
         self.engine.store.change_context(id, row.epoch, &change).await.map(Into::into).map_err(|error| match error {

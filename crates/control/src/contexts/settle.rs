@@ -48,6 +48,8 @@ impl Job {
         match self {
             Self::Empty => {
                 engine.objects.purge(at(row)).await.map_err(Failure::Objects)?;
+                let gate = engine.contexts.gates.gate(&row.id);
+                let _closed = gate.write().await;
                 let told = if row.state == ContextState::Deleting {
                     engine.store.remove_context(&row.id, row.epoch).await
                 } else {

@@ -239,6 +239,21 @@ async fn clearing_refuses_writes_and_beats_those_under_way() {
 }
 
 #[tokio::test]
+async fn what_comes_at_once_after_a_clearing_does_not_meet_its_end() {
+    let (_world, server) = World::with_server().await;
+    let contexts = server.control.contexts(&server.cx);
+    for n in 0..30 {
+        let id = server.context(&format!("data-{n}")).await.id;
+        contexts.clear(&id).await.unwrap();
+        for again in 0..3 {
+            contexts.rename(&id, &format!("renamed-{n}-{again}")).await.unwrap();
+        }
+        contexts.delete(&id).await.unwrap();
+        assert_fault(contexts.get(&id).await, ErrorCode::NotFound, id.as_str());
+    }
+}
+
+#[tokio::test]
 async fn a_clearing_is_seen_and_goes_on_after_a_restart() {
     let (world, server) = World::with_server().await;
     let view = server.context("data").await;
