@@ -8,6 +8,8 @@ use runtime::sim::SimOp;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+mod contexts;
+
 /// What the newest SDK says of itself, as a query.
 const MODERN: &str = "sdkStats=%7B%22source%22%3A%22sdk%22%2C%22sdk_language%22%3A%22python%22%2C%22sdk_version%22%3A%220.12.0%22%7D";
 
