@@ -11,12 +11,13 @@ from sdk import aw, error_of, need
 @contextlib.asynccontextmanager
 async def context(bench, name):
     """A context of the scenario's own."""
-    made = await aw(bench.bay.context.create(f"conformance-{name}-{bench.column}"))
+    contexts = need(bench.bay, "context")
+    made = await aw(contexts.create(f"conformance-{name}-{bench.column}"))
     assert made.context_id, error_of(made)
     try:
         yield made.context_id
     finally:
-        await aw(bench.bay.context.delete(made.context))
+        await aw(contexts.delete(made.context))
 
 
 def fetch(url, method="GET", data=None):
@@ -40,7 +41,7 @@ async def upload(bench, context_id, path, data):
 
 @scenario("context-files")
 async def files(bench):
-    contexts = bench.bay.context
+    contexts = need(bench.bay, "context")
     need(contexts, "list_files")
     data = bytes(range(256)) * 5000
     async with context(bench, "files") as context_id:
@@ -62,7 +63,7 @@ async def files(bench):
 
 @scenario("context-clear")
 async def clear(bench):
-    contexts = bench.bay.context
+    contexts = need(bench.bay, "context")
     need(contexts, "clear")
     async with context(bench, "clear") as context_id:
         for n in range(3):
@@ -93,7 +94,7 @@ async def pages(bench):
 
 @scenario("context-refused")
 async def refused(bench):
-    contexts = bench.bay.context
+    contexts = need(bench.bay, "context")
 
     async def words(call):
         """A result's words, or an exception's."""
