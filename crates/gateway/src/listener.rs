@@ -2,7 +2,6 @@
 
 mod connection;
 mod place;
-mod prompt;
 
 use crate::app::{App, Reach};
 use crate::config::GatewayConfig;

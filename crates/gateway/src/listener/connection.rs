@@ -1,7 +1,6 @@
 //! One listener's connections: bounded in number, bounded in patience.
 
 use super::place::Placed;
-use super::prompt::Prompt;
 use crate::app::App;
 use crate::dialect::{self, native::Native};
 use crate::direct::{self, Direct};
@@ -89,7 +88,6 @@ impl std::fmt::Debug for Listener {
 }
 
 pub(super) async fn serve(app: Arc<App>, door: Door, tls: Option<TlsAcceptor>, stream: Placed) {
-    let stream = Prompt::new(stream);
     match tls {
         None => speak(app, door, stream).await,
         Some(tls) => match tokio::time::timeout(app.timeouts.handshake, tls.accept(stream)).await {
