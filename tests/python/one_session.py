@@ -82,8 +82,9 @@ def main():
         name, *args = json.loads(line)
         try:
             answer = {"is": getattr(sdk, name)(*args)}
-        except Refused as refused:
-            answer = {"failed": str(refused)}
+        except Exception as error:
+            # Some calls raise what others return.
+            answer = {"failed": str(error)}
         print(json.dumps(answer), file=ANSWERS, flush=True)
 
 

@@ -87,7 +87,8 @@ pub struct Timeouts {
     /// A call over the direct route beyond its own limit, and a whole transfer of a file. Default 890 s: official SDKs
     /// stop listening there after 900 s.
     pub direct: Duration,
-    /// From one blank to the next while an answer is awaited by clients that give up after a silence. Default 2 s.
+    /// From one blank to the next while an answer is awaited by clients that give up after a silence: after a second, if
+    /// they were told to. Default 500 ms.
     pub sign_of_life: Duration,
     /// From one ping to the next on a WebSocket. Default 30 s.
     pub socket_ping: Duration,
@@ -126,7 +127,7 @@ impl Default for Timeouts {
             body: Duration::from_secs(60),
             call: Duration::from_secs(55),
             direct: Duration::from_secs(890),
-            sign_of_life: Duration::from_secs(2),
+            sign_of_life: Duration::from_millis(500),
             socket_ping: Duration::from_secs(30),
             socket_write: Duration::from_secs(30),
             socket_settle: Duration::from_millis(150),

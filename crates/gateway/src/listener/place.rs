@@ -1,8 +1,8 @@
-//! A connection and its place among the listener's: whoever the connection is handed to, it counts until it is closed.
+//! A client's connection as it is served.
 //!
-//! Its bytes are acknowledged at once. Some SDKs (Java's) leave Nagle's algorithm on and write a request in several pieces:
-//! the last, short one then waits for the acknowledgement of those before, which the kernel delays by 40 ms when nothing is
-//! sent back.
+//! It has its place among the listener's: whoever it is handed to, it counts until it is closed. And its bytes are
+//! acknowledged at once: some SDKs (Java's) leave Nagle's algorithm on and write a request in several pieces; the last,
+//! short one then waits for the acknowledgement of those before, which the kernel delays by 40 ms when nothing is sent back.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
