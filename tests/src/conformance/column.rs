@@ -115,7 +115,9 @@ fn speak(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     match detour {
-        Some(Detour { endpoint, plain }) => command.envs([("AGENTBAY_ENDPOINT", endpoint), ("AGB_ENDPOINT", endpoint), (PLAIN_ENDPOINT, plain)]),
+        Some(Detour { endpoint, plain }) => {
+            command.envs([("AGENTBAY_ENDPOINT", endpoint), ("AGB_ENDPOINT", endpoint), (PLAIN_ENDPOINT, plain)])
+        }
         None => command.env(PLAIN_ENDPOINT, server.fact("http")?),
     };
     let mut child = Running(command.spawn().context("starting the program")?);

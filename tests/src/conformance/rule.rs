@@ -94,7 +94,9 @@ impl Rule {
 
     /// Whether it is about the routes that a create offers, so that these must stay.
     pub fn concerns_routes(&self) -> bool {
-        ["CreateMcpSession", "POST /mcp/createSession"].contains(&self.on.as_str()) || self.route() == Some("direct") || self.routes.is_some()
+        ["CreateMcpSession", "POST /mcp/createSession"].contains(&self.on.as_str())
+            || self.route() == Some("direct")
+            || self.routes.is_some()
     }
 
     /// Whether a request is one of those that it refuses; it may refuse none.
