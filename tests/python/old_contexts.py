@@ -23,7 +23,8 @@ if contexts is not None:
     assert len(names) == 1 and names[0].startswith("file-transfer-context-"), names
 
 other = bay.context.get("my own data", create=True)
-assert not other.success and not getattr(other, "context_id", ""), vars(other)
+assert other.success and other.context_id, vars(other)
+assert bay.context.delete(other.context).success
 
 deleted = bay.delete(session)
 assert deleted.success, deleted.error_message

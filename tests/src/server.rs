@@ -18,6 +18,7 @@ const TEST_UID: u32 = 61_184;
 pub struct ServerBuilder {
     starter_args: Vec<String>,
     serve_args: Vec<String>,
+    serve_env: Vec<(String, String)>,
 }
 
 /// A running server with a starter of its own.
@@ -47,10 +48,17 @@ impl ServerBuilder {
         self
     }
 
+    /// Adds a variable for `roadstead serve`.
+    #[must_use]
+    pub fn serve_env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.serve_env.push((name.into(), value.into()));
+        self
+    }
+
     /// Starts both and waits until the server says that it is ready.
     pub fn start(self) -> Result<Server> {
         let Stage { bins, uid, starter, data, dir } = Stage::set(&self.starter_args)?;
-        let process = launch(&bins, &data, &starter.socket(), uid, &self.serve_args)?;
+        let process = launch(&bins, &data, &starter.socket(), uid, &self)?;
         Ok(Server { process, starter, builder: self, bins, uid, dir })
     }
 
@@ -59,7 +67,7 @@ impl ServerBuilder {
         self.serve_args.extend(args.iter().map(|arg| (*arg).to_owned()));
         // The directory first, so that it goes last: the starter's lock lies in it.
         let Stage { dir: _dir, bins, uid, starter, data } = Stage::set(&self.starter_args)?;
-        let output = serve_command(&bins, &data, &starter.socket(), uid, &self.serve_args).stderr(Stdio::piped()).output()?;
+        let output = serve_command(&bins, &data, &starter.socket(), uid, &self).stderr(Stdio::piped()).output()?;
         ensure!(!output.status.success(), "the server started all the same");
         Ok(String::from_utf8_lossy(&output.stderr).into_owned())
     }
@@ -101,7 +109,7 @@ impl Server {
 
     /// Starts it again on the same data.
     pub fn relaunch(&mut self) -> Result<()> {
-        self.process = launch(&self.bins, &self.data_dir(), &self.starter.socket(), self.uid, &self.builder.serve_args)?;
+        self.process = launch(&self.bins, &self.data_dir(), &self.starter.socket(), self.uid, &self.builder)?;
         Ok(())
     }
 
@@ -220,7 +228,8 @@ fn make_data_dir(parent: &Path, uid: u32) -> Result<PathBuf> {
     Ok(data)
 }
 
-fn serve_command(bins: &Bins, data: &Path, socket: &Path, uid: u32, args: &[String]) -> Command {
+fn serve_command(bins: &Bins, data: &Path, socket: &Path, uid: u32, builder: &ServerBuilder) -> Command {
+    let args = &builder.serve_args;
     let mut command = Command::new(&bins.roadstead);
     clean(&mut command).arg("--data-dir").arg(data).arg("serve").arg("--starter-socket").arg(socket);
     for (option, address) in [("--listen", "127.0.0.1:0"), ("--http-listen", "127.0.0.1:0"), ("--links-listen", "127.0.0.1:0")] {
@@ -228,15 +237,15 @@ fn serve_command(bins: &Bins, data: &Path, socket: &Path, uid: u32, args: &[Stri
             command.args([option, address]);
         }
     }
-    command.args(args).stdin(Stdio::null());
+    command.args(args).envs(builder.serve_env.iter().cloned()).stdin(Stdio::null());
     if nix::unistd::geteuid().is_root() {
         command.uid(uid).gid(uid);
     }
     command
 }
 
-fn launch(bins: &Bins, data: &Path, socket: &Path, uid: u32, args: &[String]) -> Result<Child> {
-    let mut child = serve_command(bins, data, socket, uid, args)
+fn launch(bins: &Bins, data: &Path, socket: &Path, uid: u32, builder: &ServerBuilder) -> Result<Child> {
+    let mut child = serve_command(bins, data, socket, uid, builder)
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
@@ -259,6 +268,7 @@ fn clean(command: &mut Command) -> &mut Command {
         if text.starts_with("ROADSTEAD_")
             || text.starts_with("AGENTBAY_")
             || text.starts_with("AGB_")
+            || text.starts_with("AWS_")
             || text.to_lowercase().ends_with("_proxy")
         {
             command.env_remove(&name);

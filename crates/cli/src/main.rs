@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod completions;
+mod context;
 mod doctor;
 mod down;
 mod env;
@@ -54,6 +55,8 @@ enum Command {
     #[command(subcommand)]
     Session(session::SessionCommand),
     #[command(subcommand)]
+    Context(context::ContextCommand),
+    #[command(subcommand)]
     Image(image::ImageCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -91,6 +94,10 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Session(command) => {
             let client = Profile::load(&data_dir)?.client(&variable)?;
             return wait_for(session::run(command, &client, json));
+        }
+        Command::Context(command) => {
+            let client = Profile::load(&data_dir)?.client(&variable)?;
+            wait_for(context::run(command, &client, json))?;
         }
         Command::Image(image::ImageCommand::Ls) => {
             let client = Profile::load(&data_dir)?.client(&variable)?;

@@ -13,7 +13,7 @@ pub(crate) use args::ServeArgs;
 use crate::failure::Failure;
 use crate::output;
 use crate::profile::{SERVER_FILE, ServerFile, instance_id, starter_socket};
-use control::{Control, ControlConfig, Parts};
+use control::{ContextLimits, Control, ControlConfig, Parts};
 use data_dir::{DataDir, write_private};
 use gateway::{GatewayConfig, GatewayError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -21,7 +21,8 @@ use runtime::native::Native;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use store::sqlite::SqliteStore;
+use store::objects::ObjectsLocation;
+use store::{Objects, ObjectsError, SqliteStore};
 use system::{SystemClock, SystemEntropy};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use types::{IdlePolicy, OutputLimit, SandboxLimits, error_chain};
@@ -63,6 +64,7 @@ async fn serve(data_dir: &Path, data: &DataDir, args: &ServeArgs) -> Result<(), 
     let store = open_store(data).await?;
     let control = Control::start(Parts {
         store: store.clone(),
+        objects: open_objects(data, args).await?,
         runtime: Arc::new(runtime),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
@@ -157,6 +159,22 @@ async fn open_store(data: &DataDir) -> Result<Arc<SqliteStore>, Failure> {
     Ok(Arc::new(store))
 }
 
+/// A directory is made; a bucket that does not answer now may do so later, and keeps nobody from working without contexts.
+async fn open_objects(data: &DataDir, args: &ServeArgs) -> Result<Objects, Failure> {
+    let refused = |error: ObjectsError| Failure::new(format!("{error} (--objects, ROADSTEAD_OBJECTS)"));
+    // Read here and not with the other options: what is wrong with those is told with their text, and this may have a secret in it.
+    let location = match &args.objects {
+        Some(text) => text.parse().map_err(refused)?,
+        None => ObjectsLocation::Directory(data.file("objects")),
+    };
+    let objects = Objects::open(&location).map_err(refused)?;
+    if let Err(error) = objects.check().await {
+        let error = error_chain(&error);
+        output::remark(format!("contexts do not work now: {location} does not answer ({error}); check --objects and the AWS_* variables"));
+    }
+    Ok(objects)
+}
+
 fn control_config(args: &ServeArgs) -> ControlConfig {
     let mut defaults = ControlConfig::default();
     defaults.image_aliases.extend(args.image_alias.iter().cloned());
@@ -172,6 +190,13 @@ fn control_config(args: &ServeArgs) -> ControlConfig {
         },
         output: OutputLimit { bytes_per_stream: args.output_bytes },
         sessions_per_tenant: args.sessions_per_tenant,
+        contexts: ContextLimits {
+            per_tenant: args.contexts_per_tenant,
+            bytes_per_tenant: args.context_mib_per_tenant << 20,
+            files_per_context: args.files_per_context,
+            file_bytes: args.context_file_mib << 20,
+            ..ContextLimits::default()
+        },
         ..defaults
     }
 }

@@ -3,7 +3,7 @@
 mod cp;
 mod exec;
 mod shell;
-mod terminal;
+pub(crate) mod terminal;
 
 use crate::failure::Failure;
 use crate::output;

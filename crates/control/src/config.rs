@@ -1,5 +1,6 @@
 //! Limits and defaults of the engine.
 
+use crate::ContextLimits;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use types::{IdlePolicy, ImageId, OutputLimit, SandboxLimits};
@@ -24,6 +25,8 @@ pub struct ControlConfig {
     pub calls_per_session: u32,
     /// Tunnels, terminals and watches one session may have open at once.
     pub streams_per_session: u32,
+    /// How much tenants may keep in contexts.
+    pub contexts: ContextLimits,
     /// How long things may take and how often they are looked at.
     pub timings: Timings,
 }
@@ -39,6 +42,7 @@ impl Default for ControlConfig {
             sessions_per_tenant: 1000,
             calls_per_session: 64,
             streams_per_session: 256,
+            contexts: ContextLimits::default(),
             timings: Timings::default(),
         }
     }

@@ -1,12 +1,13 @@
 //! What the engine's tasks share.
 
+use crate::contexts::ContextWork;
 use crate::guest::Guests;
 use crate::images::Images;
 use crate::session::registry::{Claims, Registry};
 use crate::{ControlConfig, Parts};
 use runtime::{Runtime, RuntimeError, SandboxFacts};
 use std::sync::Arc;
-use store::MetadataStore;
+use store::{MetadataStore, Objects};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use types::{Clock, Entropy, ErrorCode, Fault, NodeId};
@@ -28,6 +29,7 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) store: Arc<dyn MetadataStore>,
+    pub(crate) objects: Objects,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) guests: Arc<dyn Guests>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -37,6 +39,7 @@ pub(crate) struct Engine {
     pub(crate) images: Images,
     pub(crate) sessions: Arc<Registry>,
     pub(crate) claims: Claims,
+    pub(crate) contexts: ContextWork,
     /// Work that goes on when its request's future is dropped.
     pub(crate) requests: TaskTracker,
     mode: watch::Sender<Mode>,
@@ -44,14 +47,16 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(parts: Parts, guests: Arc<dyn Guests>) -> Self {
-        let Parts { store, runtime, clock, entropy, node, config } = parts;
+        let Parts { store, objects, runtime, clock, entropy, node, config } = parts;
         Self {
             images: Images::new(runtime.clone(), clock.clone(), &config),
             sessions: Arc::new(Registry::default()),
             claims: Claims::default(),
+            contexts: ContextWork::new(&config.contexts),
             requests: TaskTracker::new(),
             mode: watch::Sender::new(Mode::Serving),
             store,
+            objects,
             runtime,
             guests,
             clock,

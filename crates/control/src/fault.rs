@@ -2,7 +2,7 @@
 
 use protocol::StreamRefusal;
 use runtime::RuntimeError;
-use store::StoreError;
+use store::{ObjectsError, StoreError};
 use types::{ErrorCode, Fault, SessionId};
 
 /// The store failed during `operation`.
@@ -37,6 +37,27 @@ pub(crate) fn runtime(operation: &str, error: RuntimeError) -> Fault {
         RuntimeError::NoImage(_) | RuntimeError::Create { .. } | RuntimeError::Refused { .. } => return Fault::internal(operation, error),
     };
     Fault::new(code, format!("{operation}: {text}")).with_source(error)
+}
+
+/// The objects failed during `operation`. Only the store's own failures are news for the log.
+pub(crate) fn objects(operation: &str, error: ObjectsError) -> Fault {
+    let code = match &error {
+        ObjectsError::NotFound(path) => return Fault::not_found(format!("{operation}: there is no file {path:?} in the context")),
+        ObjectsError::Range | ObjectsError::Name(_) => ErrorCode::InvalidArgument,
+        ObjectsError::Blocked(_) => ErrorCode::FailedPrecondition,
+        ObjectsError::Location { .. } => return Fault::internal(operation, error),
+        ObjectsError::Store { .. } => {
+            let text = format!("{operation}: the object store did not do it; try again, and see the server's log");
+            return Fault::new(ErrorCode::Unavailable, text).with_source(error);
+        }
+    };
+    Fault::new(code, format!("{operation}: {error}"))
+}
+
+/// Unknown, foreign and deleted contexts, all alike.
+pub(crate) fn no_context(id: &str) -> Fault {
+    let shown: String = id.chars().take(80).collect();
+    Fault::not_found(format!("context {shown:?} was not found: it does not exist or has been deleted"))
 }
 
 /// Unknown, foreign, deleting and deleted sessions, all alike.

@@ -1,4 +1,4 @@
-//! The decisions: sessions, keys, limits, life. Everything a client can do is one typed call here; a dialect only
+//! The decisions: sessions, contexts, keys, limits, life. Everything a client can do is one typed call here; a dialect only
 //! decodes into it and encodes out of it.
 //!
 //! Nothing here knows a dialect or makes a system call. Time, randomness and back ends are given from outside.
@@ -7,6 +7,7 @@
 
 mod config;
 mod context;
+mod contexts;
 mod cursor;
 mod engine;
 mod fault;
@@ -19,10 +20,12 @@ mod time;
 
 pub use config::{ControlConfig, Timings};
 pub use context::{Identity, OpContext};
+pub use contexts::{ByteRange, ContextLimits, ContextPage, ContextView, Contexts, Entry, FileMeta, FileRead, FilesPage, FilesPart};
 pub use guest::{Guests, ToolGuest};
 pub use key::{KeyInfo, NewKey, NewKeyRequest};
 pub use session::{CreateSession, Lifetime, ListSessions, SessionPage, SessionView, ToolCall};
 
+use contexts::settle;
 use cursor::Cursors;
 use engine::{Engine, Mode};
 use guest::RuntimeGuests;
@@ -33,7 +36,7 @@ use runtime::{ByteStream, PacketStream, Runtime};
 use session::{auto, call, create, housekeeping, list, recover, stream};
 use std::sync::Arc;
 use std::time::Duration;
-use store::MetadataStore;
+use store::{MetadataStore, Objects};
 use tokio_util::sync::CancellationToken;
 use types::{CallId, Clock, Entropy, Fault, ImageId, ImageManifest, KeyId, Labels, NodeId, SandboxUser, SessionId, TenantId};
 
@@ -42,6 +45,8 @@ use types::{CallId, Clock, Entropy, Fault, ImageId, ImageManifest, KeyId, Labels
 pub struct Parts {
     /// Metadata.
     pub store: Arc<dyn MetadataStore>,
+    /// The files of contexts.
+    pub objects: Objects,
     /// Sandboxes.
     pub runtime: Arc<dyn Runtime>,
     /// Time.
@@ -90,6 +95,7 @@ impl Control {
         let control = Arc::new(Self { keys, cursors: Cursors::new(secret), engine });
         control.engine.images.refresh().await?;
         recover::recover(&control.engine).await?;
+        settle::recover(&control.engine).await?;
         tokio::spawn(housekeeping::run(control.engine.clone()));
         Ok(control)
     }
@@ -212,6 +218,11 @@ impl Control {
     /// list of known ones.
     pub async fn image(&self, name: &str) -> Result<Arc<ImageManifest>, Fault> {
         self.engine.images.recent(name).await
+    }
+
+    /// The contexts of the caller's tenant.
+    pub fn contexts<'a>(&'a self, cx: &'a OpContext) -> Contexts<'a> {
+        Contexts::new(&self.engine, &self.cursors, cx)
     }
 
     /// The further names of an image.

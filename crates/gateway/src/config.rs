@@ -107,6 +107,8 @@ pub struct Timeouts {
     pub link_answer: Duration,
     /// Life of a link; shorter when its session ends earlier. Default 24 h.
     pub link_life: Duration,
+    /// Life of a URL of a file in a context. Default 1 h.
+    pub file_url_life: Duration,
     /// Life of a resource page's URL and of its codes. Default 30 min.
     pub page_life: Duration,
     /// A client whose WebSocket is open and from which nothing came for so long, not even an answer to a ping, or that
@@ -134,6 +136,7 @@ impl Default for Timeouts {
             link_connect: Duration::from_secs(10),
             link_answer: Duration::from_secs(300),
             link_life: Duration::from_secs(24 * 3600),
+            file_url_life: Duration::from_secs(3600),
             page_life: Duration::from_secs(30 * 60),
             silence: Duration::from_secs(300),
             drain: Duration::from_secs(10),

@@ -10,6 +10,7 @@
 //!                             /                      dialect::agentbay (feature `agentbay`)
 //!                             else                   dialect::agb      (feature `agb`): /mcp, /sdk/…, …
 //!  links                  ──► /l/…    a port inside a session      /r/…  facts about a session
+//!                             /o/…    one file of a context
 //! ```
 
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ mod sign;
 mod testing;
 pub mod tls;
 mod tool;
+mod transfer;
 mod web_socket;
 
 pub use config::{GatewayConfig, Limits, Timeouts};

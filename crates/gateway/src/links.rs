@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `/l/<token>/…` | a port inside a session; `…` is what the program there sees |
 //! | `/r/<token>` | a page with a session's facts |
+//! | `/o/<token>` | one file in a context, to read or to write |
 //! | any other | the port that the browser opened last, remembered in a cookie, so that absolute paths in pages work |
 //!
 //! A token names tenant, session, port and end, and is signed. Every request asks the engine for the session, so that a
 //! link dies with it. All links share this one origin: pages of different sessions can see each other's answers in one
 //! browser, which is why nothing of the API is served here and no cookie here opens the API.
 
+pub(crate) mod file;
 mod grant;
 mod headers;
 mod page;
@@ -51,6 +53,9 @@ impl Dialect for Links {
     }
 
     async fn serve(app: Arc<App>, trail: Arc<Trail>, request: Request<Body>) -> Response<Body> {
+        if let Some(token) = request.uri().path().strip_prefix("/o/").map(str::to_owned) {
+            return file::serve(&app, &trail, &token, request).await;
+        }
         answer(&app, &trail, request).await.unwrap_or_else(|problem| {
             trail.code(problem.code);
             page::problem(problem.status, &problem.text, trail.request())

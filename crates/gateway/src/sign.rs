@@ -22,6 +22,8 @@ pub(crate) enum Purpose {
     Ticket,
     /// The direct routes into one session.
     Session,
+    /// One file in a context.
+    File,
 }
 
 /// A text that this server did not sign for this purpose.
@@ -34,8 +36,8 @@ pub(crate) struct Signer {
     secret: [u8; 32],
 }
 
-/// Longest text that is even looked at.
-const MAX_TOKEN_LEN: usize = 2048;
+/// Longest text that is even looked at: a file's path of the longest kind, with every character escaped in JSON.
+const MAX_TOKEN_LEN: usize = 8192;
 
 impl Signer {
     pub(crate) fn new(secret: [u8; 32]) -> Self {
@@ -70,6 +72,7 @@ impl Signer {
             Purpose::AuthCode => b"roadstead auth code\n",
             Purpose::Ticket => b"roadstead ticket\n",
             Purpose::Session => b"roadstead session\n",
+            Purpose::File => b"roadstead file\n",
         });
         mac.update(payload.as_bytes());
         mac
@@ -101,7 +104,7 @@ mod tests {
             let changed = String::from_utf8(bytes).unwrap();
             assert_eq!(open(&signer, Purpose::Link, &changed), Err(Forged), "changed at {at}");
         }
-        for bad in ["", ".", "a.b", "no-dot", &"a".repeat(5000), &format!("{token}A")] {
+        for bad in ["", ".", "a.b", "no-dot", &"a".repeat(9000), &format!("{token}A")] {
             assert_eq!(open(&signer, Purpose::Link, bad), Err(Forged), "{bad}");
         }
     }

@@ -15,19 +15,29 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use store::SqliteStore;
+use store::objects::ObjectsLocation;
+use store::{Objects, SqliteStore};
 use tokio::sync::{Semaphore, watch};
 use types::{
     Capability, ClientInfo, Clock, Entropy, ImageId, ImageManifest, Labels, NodeId, SandboxId, SandboxLimits, SessionState, Timestamp,
 };
 
-/// A clock that stands still.
-#[derive(Debug)]
-struct Noon;
+/// A clock that stands still at noon, until it is moved.
+#[derive(Debug, Default)]
+pub(crate) struct Noon {
+    seconds_later: AtomicU64,
+}
+
+impl Noon {
+    pub(crate) fn advance(&self, by: std::time::Duration) {
+        self.seconds_later.fetch_add(by.as_secs(), Ordering::Relaxed);
+    }
+}
 
 impl Clock for Noon {
     fn now(&self) -> Timestamp {
-        "2026-06-01T12:00:00Z".parse().unwrap()
+        let noon: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
+        noon + std::time::Duration::from_secs(self.seconds_later.load(Ordering::Relaxed))
     }
 }
 
@@ -161,6 +171,9 @@ pub(crate) struct World {
     pub(crate) app: Arc<App>,
     pub(crate) runtime: Arc<SimRuntime>,
     pub(crate) guest: Arc<Canned>,
+    pub(crate) clock: Arc<Noon>,
+    /// Where the objects lie.
+    _objects: Arc<tempfile::TempDir>,
     /// The text of the first (admin) key.
     pub(crate) key: String,
 }
@@ -193,10 +206,12 @@ impl World {
     pub(crate) async fn limited(limits: Limits, timeouts: Timeouts, script: Script) -> Self {
         let runtime = Arc::new(SimRuntime::new(vec![image("linux_latest", &[]), image("code_latest", &[Capability::Code])]));
         let guest = Arc::new(Canned { gate: Semaphore::new(0), begun: watch::Sender::new(0), ended: watch::Sender::new(0) });
+        let (clock, objects) = (Arc::new(Noon::default()), tempfile::tempdir().unwrap());
         let parts = Parts {
             store: Arc::new(SqliteStore::open_in_memory().await.unwrap()),
+            objects: Objects::open(&ObjectsLocation::Directory(objects.path().to_owned())).unwrap(),
             runtime: Arc::new(Scripted { sim: runtime.clone(), script }),
-            clock: Arc::new(Noon),
+            clock: clock.clone(),
             entropy: Arc::new(Counter::default()),
             node: "node-test".parse::<NodeId>().unwrap(),
             config: ControlConfig::default(),
@@ -208,12 +223,8 @@ impl World {
             plain: Some("127.0.0.1:8080".parse().unwrap()),
             links: Origin::new("links_url", None, 8444).unwrap(),
         };
-        Self {
-            app: App::new(&GatewayConfig { limits, timeouts, ..config(PathBuf::from("/nonexistent")) }, control, reach),
-            runtime,
-            guest,
-            key,
-        }
+        let config = GatewayConfig { limits, timeouts, clock: clock.clone(), ..config(PathBuf::from("/nonexistent")) };
+        Self { app: App::new(&config, control, reach), runtime, guest, clock, _objects: Arc::new(objects), key }
     }
 }
 
@@ -226,7 +237,7 @@ pub(crate) async fn told(response: Response<Body>) -> (u16, String) {
 
 /// A configuration on free ports.
 pub(crate) fn config(tls_dir: PathBuf) -> GatewayConfig {
-    let mut config = GatewayConfig::new(tls_dir, [9; 32], Arc::new(Noon), Arc::new(Counter::default()));
+    let mut config = GatewayConfig::new(tls_dir, [9; 32], Arc::<Noon>::default(), Arc::new(Counter::default()));
     config.https.set_port(0);
     config.links.set_port(0);
     config
@@ -252,8 +263,8 @@ pub(crate) fn view() -> SessionView {
         labels: Labels::new([("env".to_owned(), "<b>&\"prod\"".to_owned())]).unwrap(),
         client: ClientInfo::default(),
         limits: SandboxLimits::default(),
-        created_at: Noon.now(),
-        active_at: Noon.now(),
+        created_at: Noon::default().now(),
+        active_at: Noon::default().now(),
         idle_timeout: Some(std::time::Duration::from_secs(1800)),
         expires_at: None,
         sandbox: None,

@@ -31,6 +31,8 @@ struct Wire {
     max_results: Option<u32>,
     #[serde(default)]
     total_count: Option<u64>,
+    #[serde(default)]
+    count: Option<u64>,
 }
 
 /// A successful answer, opened.
@@ -42,6 +44,8 @@ pub(crate) struct Envelope {
     pub next_token: Option<String>,
     pub max_results: Option<u32>,
     pub total_count: Option<u64>,
+    /// How many files there are in all.
+    pub count: Option<u64>,
 }
 
 impl Envelope {
@@ -87,6 +91,7 @@ pub(crate) fn read_envelope(operation: String, answer: Answer) -> Result<Envelop
         next_token: wire.next_token.filter(|token| !token.is_empty()),
         max_results: wire.max_results,
         total_count: wire.total_count,
+        count: wire.count,
     })
 }
 

@@ -24,6 +24,7 @@
 //! * [`AgentBay`] is the client: create, get, attach, list, delete.
 //! * [`Session`] is the handle: info, labels, links, tools, [`Session::command`], [`Session::code`], [`Session::pty`],
 //!   [`Session::files`], [`Session::git`], [`Session::env`], [`Session::metrics`].
+//! * [`Contexts`] is named data that outlives sessions: [`AgentBay::contexts`].
 //! * [`SessionPool`] keeps sessions ready.
 //! * Every result is a [`Response`], which is the value and the request's id.
 //! * Every failure is an [`Error`], which says of what kind it is and whether trying again helps.
@@ -66,6 +67,8 @@
 #![doc = include_str!("../examples/git.rs")]
 #![doc = "```\n\n## Large files\n\n```no_run"]
 #![doc = include_str!("../examples/transfer.rs")]
+#![doc = "```\n\n## Data that outlives sessions\n\n```no_run"]
+#![doc = include_str!("../examples/contexts.rs")]
 #![doc = "```\n\n## A pool of sessions\n\n```no_run"]
 #![doc = include_str!("../examples/pool.rs")]
 #![doc = "```"]
@@ -77,6 +80,7 @@ mod client;
 mod code;
 mod command;
 mod config;
+mod contexts;
 mod endpoint;
 mod env;
 mod envelope;
@@ -106,6 +110,7 @@ pub use client::AgentBay;
 pub use code::{Code, CodeEnd, CodeError, CodeEvent, CodeOutput, CodeResult, CodeStream, Language, RunCode, RunCodeStream};
 pub use command::{Command, CommandEvent, CommandOutput, CommandSignals, CommandStdin, CommandStream, Cut, RunCommand, StreamCommand};
 pub use config::AgentBayBuilder;
+pub use contexts::{Context, ContextEntry, ContextFilesPage, ContextPage, ContextState, Contexts, EntryKind, FileUrl};
 pub use env::Environment;
 pub use error::{ApiError, Error, Result, ToolError};
 pub use files::{ChangeKind, DirectoryEntry, Edit, FileChange, FileChanges, FileInfo, FileSystem, PathKind};

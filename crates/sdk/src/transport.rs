@@ -19,7 +19,17 @@ const POOL_IDLE: Duration = Duration::from_secs(60);
 const RETRIES: u32 = 2;
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// Actions that only ask.
-const READS: &[&str] = &["GetSession", "GetSessionDetail", "ListSession", "GetLabel", "GetMcpResource", "ListMcpTools", "GetContextInfo"];
+const READS: &[&str] = &[
+    "GetSession",
+    "GetSessionDetail",
+    "ListSession",
+    "GetLabel",
+    "GetMcpResource",
+    "ListMcpTools",
+    "GetContextInfo",
+    "ListContexts",
+    "DescribeContextFiles",
+];
 /// How many clients with a connect time-out of their own are kept for reuse.
 const MAX_SPECIAL_CLIENTS: usize = 4;
 

@@ -1,10 +1,13 @@
 //! A store that fails when told to, for tests of what is above it.
 
-use crate::{KeyRow, MetadataStore, Page, PageQuery, SessionChange, SessionRow, StoreError, TenantRow};
+use crate::{
+    ContextChange, ContextQuery, ContextRow, ContextRows, KeyRow, MetadataStore, Page, PageQuery, SessionChange, SessionRow, StoreError,
+    TenantRow, Usage, UsageDelta,
+};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
-use types::{KeyId, NodeId, SessionId, TenantId, Timestamp};
+use types::{ContextId, KeyId, NodeId, SessionId, TenantId, Timestamp};
 
 /// The operations that can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +16,8 @@ pub enum StoreOp {
     AddSession,
     /// [`MetadataStore::change_session`].
     ChangeSession,
+    /// [`MetadataStore::end_context_write`].
+    EndContextWrite,
 }
 
 /// When an operation fails.
@@ -119,6 +124,46 @@ impl<S: MetadataStore> MetadataStore for FailingStore<S> {
 
     async fn forget_finished(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.inner.forget_finished(before).await
+    }
+
+    async fn add_context(&self, row: &ContextRow) -> Result<(), StoreError> {
+        self.inner.add_context(row).await
+    }
+
+    async fn context(&self, tenant: &TenantId, id: &ContextId) -> Result<Option<ContextRow>, StoreError> {
+        self.inner.context(tenant, id).await
+    }
+
+    async fn context_by_name(&self, tenant: &TenantId, name: &str) -> Result<Option<ContextRow>, StoreError> {
+        self.inner.context_by_name(tenant, name).await
+    }
+
+    async fn page_contexts(&self, tenant: &TenantId, query: &ContextQuery) -> Result<ContextRows, StoreError> {
+        self.inner.page_contexts(tenant, query).await
+    }
+
+    async fn contexts_usage(&self, tenant: &TenantId) -> Result<Usage, StoreError> {
+        self.inner.contexts_usage(tenant).await
+    }
+
+    async fn change_context(&self, id: &ContextId, epoch: i64, change: &ContextChange) -> Result<ContextRow, StoreError> {
+        self.inner.change_context(id, epoch, change).await
+    }
+
+    async fn begin_context_write(&self, id: &ContextId, epoch: i64) -> Result<(), StoreError> {
+        self.inner.begin_context_write(id, epoch).await
+    }
+
+    async fn end_context_write(&self, id: &ContextId, epoch: i64, delta: UsageDelta, at: Timestamp) -> Result<(), StoreError> {
+        self.faulty(StoreOp::EndContextWrite, self.inner.end_context_write(id, epoch, delta, at)).await
+    }
+
+    async fn remove_context(&self, id: &ContextId, epoch: i64) -> Result<(), StoreError> {
+        self.inner.remove_context(id, epoch).await
+    }
+
+    async fn unsettled_contexts(&self) -> Result<Vec<ContextRow>, StoreError> {
+        self.inner.unsettled_contexts().await
     }
 
     async fn shared_secret(&self, name: &str, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError> {

@@ -1,10 +1,11 @@
-//! Metadata at rest: traits and back ends. No business rules live here.
+//! What is kept: metadata behind a trait, files of contexts as objects. No business rules live here.
 
 #![forbid(unsafe_code)]
 
 mod error;
 mod failing;
 mod metadata;
+pub mod objects;
 mod rows;
 pub mod sqlite;
 #[cfg(test)]
@@ -13,5 +14,8 @@ mod suite;
 pub use error::StoreError;
 pub use failing::{FailingStore, StoreFault, StoreOp};
 pub use metadata::MetadataStore;
-pub use rows::{KeyRow, Page, PageQuery, SessionChange, SessionRow, TenantRow};
+pub use objects::{Objects, ObjectsError};
+pub use rows::{
+    ContextChange, ContextQuery, ContextRow, ContextRows, KeyRow, Page, PageQuery, SessionChange, SessionRow, TenantRow, Usage, UsageDelta,
+};
 pub use sqlite::SqliteStore;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 use types::{
-    ClientInfo, EndReason, ImageId, KeyId, Labels, NodeId, SandboxId, SandboxLimits, SessionId, SessionState, TenantId, Timestamp,
+    ClientInfo, ContextId, ContextState, EndReason, ImageId, KeyId, Labels, NodeId, SandboxId, SandboxLimits, SessionId, SessionState,
+    TenantId, Timestamp,
 };
 
 /// An owner of keys and sessions.
@@ -113,6 +114,82 @@ pub struct Page {
     /// The rows.
     pub rows: Vec<SessionRow>,
     /// How many rows match in all, on every page.
+    pub total: u64,
+    /// Whether there are rows after these.
+    pub more: bool,
+}
+
+/// A context: named data that outlives sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextRow {
+    /// Its id.
+    pub id: ContextId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its name; no other context of the tenant has it, but for one that is being deleted.
+    pub name: String,
+    /// Where it is in its life.
+    pub state: ContextState,
+    /// Rises with every change of state; every write is conditional on it.
+    pub epoch: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its files were last written or read.
+    pub used_at: Timestamp,
+    /// What its files come to.
+    pub usage: Usage,
+    /// Changes of its files that are under way, or were when a server was killed.
+    pub writers: u32,
+}
+
+/// How many files, and their bytes together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Files.
+    pub files: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
+}
+
+/// By how much a change of one file moves a context's usage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UsageDelta {
+    /// Files that came, less those that went.
+    pub files: i64,
+    /// Bytes that came, less those that went.
+    pub bytes: i64,
+}
+
+/// A change of one context; fields that are `None` stay. A new state raises the epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContextChange {
+    /// New name.
+    pub name: Option<String>,
+    /// New state.
+    pub state: Option<ContextState>,
+    /// New last use.
+    pub used_at: Option<Timestamp>,
+    /// Counted anew; nothing counts as under way then but what `still_writing` says.
+    pub usage: Option<Usage>,
+    /// How many of the changes under way go on after a new count.
+    pub still_writing: u32,
+}
+
+/// Which contexts to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContextQuery {
+    /// At most this many rows.
+    pub limit: u32,
+    /// Only rows older than this one, as for sessions.
+    pub after: Option<(Timestamp, ContextId)>,
+}
+
+/// One page of contexts, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextRows {
+    /// The rows.
+    pub rows: Vec<ContextRow>,
+    /// How many there are in all.
     pub total: u64,
     /// Whether there are rows after these.
     pub more: bool,

@@ -1,9 +1,15 @@
 //! What every back end must do. Each back end's tests call [`run`] on an empty store.
 
-use crate::{KeyRow, MetadataStore, PageQuery, SessionChange, SessionRow, StoreError, TenantRow};
+use crate::{
+    ContextChange, ContextQuery, ContextRow, KeyRow, MetadataStore, PageQuery, SessionChange, SessionRow, StoreError, TenantRow, Usage,
+    UsageDelta,
+};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use types::{ClientInfo, EndReason, Labels, NodeId, SandboxId, SandboxLimits, SdkLanguage, SessionId, SessionState, TenantId, Timestamp};
+use types::{
+    ClientInfo, ContextState, EndReason, Labels, NodeId, SandboxId, SandboxLimits, SdkLanguage, SessionId, SessionState, TenantId,
+    Timestamp,
+};
 
 /// Runs the whole suite. Every part works under tenants of its own, so that one store serves all.
 pub(crate) async fn run(store: &dyn MetadataStore) {
@@ -17,6 +23,9 @@ pub(crate) async fn run(store: &dyn MetadataStore) {
     concurrent_writers(store).await;
     forgetting(store).await;
     secrets(store).await;
+    contexts(store).await;
+    context_pages(store).await;
+    context_counts(store).await;
 }
 
 async fn tenants_and_keys(store: &dyn MetadataStore) {
@@ -230,6 +239,102 @@ async fn secrets(store: &dyn MetadataStore) {
     assert_eq!(store.shared_secret("one", &[1; 32]).await.unwrap(), [1; 32]);
     assert_eq!(store.shared_secret("one", &[2; 32]).await.unwrap(), [1; 32]);
     assert_eq!(store.shared_secret("two", &[2; 32]).await.unwrap(), [2; 32]);
+}
+
+async fn contexts(store: &dyn MetadataStore) {
+    let (ours, theirs) = (new_tenant(store, "contexts").await, new_tenant(store, "contexts of others").await);
+    let row = context(&ours, 1, "data");
+    store.add_context(&row).await.unwrap();
+    assert_eq!(store.context(&ours, &row.id).await.unwrap().as_ref(), Some(&row));
+    assert_eq!(store.context(&theirs, &row.id).await.unwrap(), None);
+    assert_eq!(store.context_by_name(&ours, "data").await.unwrap().as_ref(), Some(&row));
+    assert_eq!(store.context_by_name(&theirs, "data").await.unwrap(), None);
+    assert!(matches!(store.add_context(&context(&ours, 2, "data")).await, Err(StoreError::Exists { .. })));
+    assert!(matches!(store.add_context(&context(&id("tenant"), 2, "x")).await, Err(StoreError::NotFound { .. })));
+    store.add_context(&context(&theirs, 2, "data")).await.unwrap();
+
+    // A name moves; a state raises the epoch, and the former epoch is worth nothing then.
+    let other = context(&ours, 3, "other");
+    store.add_context(&other).await.unwrap();
+    let named = |name: &str| ContextChange { name: Some(name.into()), ..ContextChange::default() };
+    assert!(matches!(store.change_context(&other.id, 1, &named("data")).await, Err(StoreError::Exists { .. })));
+    let renamed = store.change_context(&row.id, 1, &named("data 2")).await.unwrap();
+    assert_eq!(renamed, ContextRow { name: "data 2".into(), ..row.clone() });
+    let state = |state| ContextChange { state: Some(state), used_at: Some(at(9)), ..ContextChange::default() };
+    let clearing = store.change_context(&row.id, 1, &state(ContextState::Clearing)).await.unwrap();
+    assert_eq!(clearing, ContextRow { state: ContextState::Clearing, epoch: 2, used_at: at(9), ..renamed });
+    assert!(matches!(store.change_context(&row.id, 1, &named("x")).await, Err(StoreError::Fenced { ours: 1, .. })));
+    assert!(store.unsettled_contexts().await.unwrap().contains(&clearing));
+
+    // The name of one that is being deleted is free.
+    let deleting = store.change_context(&row.id, 2, &state(ContextState::Deleting)).await.unwrap();
+    assert_eq!((deleting.epoch, store.context_by_name(&ours, "data 2").await.unwrap()), (3, None));
+    store.add_context(&context(&ours, 4, "data 2")).await.unwrap();
+    assert!(matches!(store.remove_context(&row.id, 2).await, Err(StoreError::Fenced { .. })));
+    store.remove_context(&row.id, 3).await.unwrap();
+    assert!(matches!(store.remove_context(&row.id, 3).await, Err(StoreError::NotFound { .. })));
+    assert_eq!(store.context(&ours, &row.id).await.unwrap(), None);
+}
+
+async fn context_pages(store: &dyn MetadataStore) {
+    let tenant = new_tenant(store, "context pages").await;
+    let mut rows: Vec<_> = [10, 20, 20, 20, 30].iter().enumerate().map(|(n, second)| context(&tenant, *second, &n.to_string())).collect();
+    for row in &rows {
+        store.add_context(row).await.unwrap();
+    }
+    let gone = context(&tenant, 40, "gone");
+    store.add_context(&ContextRow { state: ContextState::Deleting, ..gone }).await.unwrap();
+    rows.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+    let (mut query, mut walked) = (ContextQuery { limit: 2, after: None }, Vec::new());
+    loop {
+        let page = store.page_contexts(&tenant, &query).await.unwrap();
+        assert_eq!(page.total, 5);
+        walked.extend(page.rows);
+        let Some(last) = walked.last().filter(|_| page.more) else { break };
+        query.after = Some((last.created_at, last.id.clone()));
+    }
+    assert_eq!(walked, rows);
+}
+
+async fn context_counts(store: &dyn MetadataStore) {
+    let tenant = new_tenant(store, "context counts").await;
+    let row = context(&tenant, 1, "counted");
+    store.add_context(&row).await.unwrap();
+    store.begin_context_write(&row.id, 1).await.unwrap();
+    store.begin_context_write(&row.id, 1).await.unwrap();
+    assert!(matches!(store.begin_context_write(&row.id, 2).await, Err(StoreError::Fenced { .. })));
+    let delta = |files, bytes| UsageDelta { files, bytes };
+    store.end_context_write(&row.id, 1, delta(1, 100), at(50)).await.unwrap();
+    let now = store.context(&tenant, &row.id).await.unwrap().unwrap();
+    assert_eq!(now, ContextRow { usage: Usage { files: 1, bytes: 100 }, writers: 1, used_at: at(50), ..row.clone() });
+    assert!(store.unsettled_contexts().await.unwrap().contains(&now), "one change has not ended");
+    store
+        .add_context(&ContextRow { usage: Usage { files: 2, bytes: 7 }, state: ContextState::Deleting, ..context(&tenant, 2, "going") })
+        .await
+        .unwrap();
+    assert_eq!(store.contexts_usage(&tenant).await.unwrap(), Usage { files: 3, bytes: 107 });
+
+    let counted = ContextChange { usage: Some(Usage { files: 3, bytes: 300 }), still_writing: 1, ..ContextChange::default() };
+    store.change_context(&row.id, 1, &counted).await.unwrap();
+    store.end_context_write(&row.id, 1, delta(-9, -9_000), at(10)).await.unwrap();
+    let now = store.context(&tenant, &row.id).await.unwrap().unwrap();
+    assert_eq!(now, ContextRow { usage: Usage::default(), writers: 0, used_at: at(50), ..row }, "never below nothing, never back in time");
+    assert!(matches!(store.end_context_write(&id("SdkCtx"), 1, delta(0, 0), at(1)).await, Err(StoreError::NotFound { .. })));
+}
+
+/// An available context made `second` seconds after 1970, with an id that no other call gives.
+fn context(tenant: &TenantId, second: i64, name: &str) -> ContextRow {
+    ContextRow {
+        id: id("SdkCtx"),
+        tenant: tenant.clone(),
+        name: name.into(),
+        state: ContextState::Available,
+        epoch: 1,
+        created_at: at(second),
+        used_at: at(second),
+        usage: Usage::default(),
+        writers: 0,
+    }
 }
 
 async fn new_tenant(store: &dyn MetadataStore, name: &str) -> TenantId {

@@ -72,6 +72,8 @@ ids! {
     SessionId, "session", "session-", 15;
     /// What the runtime made for a session. A session that is made anew gets a new one.
     SandboxId, "sandbox", "sb-", 10;
+    /// Named data that outlives sessions. The prefix is the one that official SDKs know.
+    ContextId, "context", "SdkCtx-", 15;
     /// The owner of keys, sessions and data.
     TenantId, "tenant", "tenant-", 10;
     /// The public name of an API key; the key's text is never stored.

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod context;
 mod env;
 mod error;
 mod id;
@@ -13,9 +14,10 @@ mod limits;
 mod session;
 mod user;
 
+pub use context::{ContextPath, ContextState, InvalidPath};
 pub use env::{Clock, Entropy};
 pub use error::{ErrorCode, Fault, error_chain};
-pub use id::{CallId, ImageId, InvalidId, KeyId, NodeId, RequestId, SandboxId, SessionId, TenantId};
+pub use id::{CallId, ContextId, ImageId, InvalidId, KeyId, NodeId, RequestId, SandboxId, SessionId, TenantId};
 pub use image::{Capability, ImageManifest};
 pub use label::{InvalidLabel, Labels};
 pub use limits::{IdlePolicy, OutputLimit, SandboxLimits};

@@ -17,4 +17,5 @@ pub use proof::{Proof, control, prove};
 pub use rule::Rule;
 pub use table::{Table, document};
 pub use toolchain::{Program, agb_virtualenv, virtualenv};
+pub(crate) use toolchain::{place, run as run_tool};
 pub use verdict::{Verdict, Verdicts};

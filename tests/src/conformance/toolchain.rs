@@ -95,8 +95,8 @@ impl Package {
     }
 }
 
-/// A directory below `TARGET/sdk` with a lock beside it, so that two do not fill it at once.
-fn place(name: &str) -> Result<(PathBuf, Flock<File>)> {
+/// `TARGET/sdk/<name>` with a lock beside it, so that two do not fill it at once.
+pub(crate) fn place(name: &str) -> Result<(PathBuf, Flock<File>)> {
     let sdks = target_dir()?.join("sdk");
     std::fs::create_dir_all(&sdks)?;
     let lock = sdks.join(format!("{name}.lock"));
@@ -105,7 +105,7 @@ fn place(name: &str) -> Result<(PathBuf, Flock<File>)> {
     Ok((sdks.join(name), held))
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     if !output.status.success() {
         bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));

@@ -6,6 +6,7 @@ mod cli;
 mod code;
 mod command_line;
 mod conformance;
+mod contexts;
 mod direct;
 mod isolation;
 mod life;

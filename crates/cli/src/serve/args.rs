@@ -55,6 +55,22 @@ pub(crate) struct ServeArgs {
     /// Live sessions one tenant may have
     #[arg(long, env = "ROADSTEAD_SESSIONS_PER_TENANT", default_value_t = 1000, value_name = "COUNT")]
     pub(crate) sessions_per_tenant: u32,
+    /// Where the files of contexts are kept: a directory, or s3://BUCKET/PREFIX with endpoint, region and credentials from
+    /// the environment (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) [default: DATA_DIR/objects]
+    #[arg(long, env = "ROADSTEAD_OBJECTS", value_name = "URL")]
+    pub(crate) objects: Option<String>,
+    /// Contexts one tenant may have
+    #[arg(long, env = "ROADSTEAD_CONTEXTS_PER_TENANT", default_value_t = 10_000, value_name = "COUNT")]
+    pub(crate) contexts_per_tenant: u64,
+    /// What the contexts of one tenant may hold, MiB
+    #[arg(long, env = "ROADSTEAD_CONTEXT_MIB_PER_TENANT", default_value_t = 1 << 20, value_name = "MIB", value_parser = clap::value_parser!(u64).range(..=1 << 40))]
+    pub(crate) context_mib_per_tenant: u64,
+    /// Files one context may have
+    #[arg(long, env = "ROADSTEAD_FILES_PER_CONTEXT", default_value_t = 1_000_000, value_name = "COUNT")]
+    pub(crate) files_per_context: u64,
+    /// Size of one file in a context, MiB
+    #[arg(long, env = "ROADSTEAD_CONTEXT_FILE_MIB", default_value_t = 40 << 10, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=40 << 10))]
+    pub(crate) context_file_mib: u64,
     /// Bytes kept of each of a command's output streams; the rest is counted and reported as cut
     #[arg(long, env = "ROADSTEAD_OUTPUT_BYTES", default_value_t = 1 << 20, value_name = "BYTES")]
     pub(crate) output_bytes: usize,

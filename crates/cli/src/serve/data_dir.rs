@@ -3,7 +3,8 @@
 //! | file | content |
 //! |---|---|
 //! | `lock` | held by the running server |
-//! | `roadstead.db` | tenants, hashes of keys, sessions |
+//! | `roadstead.db` | tenants, hashes of keys, sessions, contexts |
+//! | `objects/` | files of contexts, unless they are kept elsewhere |
 //! | `node` | this server's seat in the database |
 //! | `secret` | signs links |
 //! | `tls/` | our CA and server certificate |

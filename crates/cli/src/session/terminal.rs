@@ -53,7 +53,7 @@ pub(super) fn size() -> (u16, u16) {
 
 /// What comes on standard input, until it ends. A thread of its own reads it, and not the runtime's: nothing can wake a
 /// thread that waits for a key, and the program is not to wait for it.
-pub(super) fn stdin() -> mpsc::Receiver<Vec<u8>> {
+pub(crate) fn stdin() -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
     std::thread::spawn(move || {
         let mut buffer = [0; PIECE];

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod calls;
+mod contexts;
 mod images;
 mod keys;
 mod life;

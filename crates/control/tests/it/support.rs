@@ -8,7 +8,8 @@ use runtime::{Runtime, RuntimeError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
-use store::{FailingStore, MetadataStore, SessionRow, SqliteStore};
+use store::objects::ObjectsLocation;
+use store::{FailingStore, MetadataStore, Objects, SessionRow, SqliteStore};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use types::{Capability, Clock, Entropy, ErrorCode, Fault, ImageManifest, NodeId, RequestId, SandboxId, SessionId, Timestamp};
@@ -69,11 +70,32 @@ impl World {
         (world, server)
     }
 
+    /// The objects on this world's disk.
+    pub(crate) fn objects(&self) -> Objects {
+        Objects::open(&ObjectsLocation::Directory(self.dir.path().join("objects"))).unwrap()
+    }
+
+    /// Where an object of the context lies on this world's disk.
+    pub(crate) fn object(&self, cx: &OpContext, id: &types::ContextId, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(format!("objects/{}/{id}/files{path}", cx.identity.tenant))
+    }
+
+    /// Makes the objects of a context impossible to remove, until what it returns is dropped.
+    pub(crate) fn block(&self, cx: &OpContext, id: &types::ContextId) -> Blocked {
+        let place = self.object(cx, id, "").parent().unwrap().to_owned();
+        let aside = self.dir.path().join("aside");
+        // A file in its place cannot be removed as a directory.
+        std::fs::rename(&place, &aside).unwrap();
+        std::fs::write(&place, "").unwrap();
+        Blocked { place, aside }
+    }
+
     /// A server on this world's disk.
     pub(crate) async fn start(&self) -> Server {
         let store = Arc::new(FailingStore::new(SqliteStore::open(&self.dir.path().join("meta.db")).await.unwrap()));
         let parts = Parts {
             store: store.clone(),
+            objects: self.objects(),
             runtime: self.runtime.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
@@ -85,6 +107,19 @@ impl World {
         let key = store.keys(None).await.unwrap().into_iter().find(|key| key.admin).unwrap();
         let cx = context(Identity { tenant: key.tenant, key: key.id, admin: key.admin });
         Server { control, store, cx }
+    }
+}
+
+/// Objects that are out of reach.
+pub(crate) struct Blocked {
+    place: std::path::PathBuf,
+    aside: std::path::PathBuf,
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.place).unwrap();
+        std::fs::rename(&self.aside, &self.place).unwrap();
     }
 }
 

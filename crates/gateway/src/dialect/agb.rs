@@ -2,9 +2,9 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | path and method → what is to be done, or why not | `endpoints`, `handlers` |
+//! | path and method → what is to be done, or why not | `endpoints`, `handlers`, `contexts` |
 //! | parameters → a call | `decode` |
-//! | a view of a session → `data` | `encode` |
+//! | a view of a session or context → `data` | `encode` |
 //! | which fields and forms a version of the SDK knows | `version` |
 //! | answer or failure → envelope | `envelope` |
 //!
@@ -13,6 +13,7 @@
 //! Limits: a tool call's body may have 24 MiB, any other 1 MiB; over it the answer is 413. Clients give up after 60 s of
 //! silence, so a tool call that lasts is answered with blanks first, and may last as long as it says.
 
+mod contexts;
 mod decode;
 mod encode;
 mod endpoints;

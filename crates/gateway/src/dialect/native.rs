@@ -68,6 +68,15 @@ fn routes() -> Router {
         .route("/v1/sessions/{id}/ptys/{pty}", delete(handlers::tools::kill_pty))
         .route("/v1/sessions/{id}/metrics", get(handlers::tools::metrics))
         .route("/v1/sessions/{id}/streams/{kind}", get(streams::open))
+        .route("/v1/contexts", get(handlers::contexts::list).post(handlers::contexts::create))
+        .route("/v1/contexts/{id}", get(handlers::contexts::get).patch(handlers::contexts::rename).delete(handlers::contexts::delete))
+        .route("/v1/contexts/{id}/clear", post(handlers::contexts::clear))
+        .route("/v1/contexts/{id}/files", get(handlers::contexts::files))
+        .route(
+            "/v1/contexts/{id}/file",
+            get(handlers::contexts::read).put(handlers::contexts::write).delete(handlers::contexts::delete_file),
+        )
+        .route("/v1/contexts/{id}/urls", post(handlers::contexts::url))
         .fallback(handlers::server::no_route)
         .method_not_allowed_fallback(handlers::server::no_method)
 }

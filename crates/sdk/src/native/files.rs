@@ -189,7 +189,7 @@ impl Native {
 }
 
 /// The body of an upload. Unless its end is said, it breaks off, so that the server throws it away.
-fn body(pieces: mpsc::Receiver<Option<Bytes>>) -> impl Stream<Item = io::Result<Bytes>> {
+pub(crate) fn body(pieces: mpsc::Receiver<Option<Bytes>>) -> impl Stream<Item = io::Result<Bytes>> {
     futures::stream::unfold(Some(pieces), |pieces| async {
         let mut pieces = pieces?;
         match pieces.recv().await {

@@ -8,6 +8,7 @@ mod files;
 mod sessions;
 mod streams;
 
+pub(crate) use files::body;
 pub use files::{ReadFile, WriteFile};
 pub use sessions::Listed;
 

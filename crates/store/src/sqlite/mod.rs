@@ -3,18 +3,22 @@
 //! One connection writes and a few read. The journal is a write-ahead log, synced at checkpoints: a committed write
 //! survives the death of the server at any moment, and a power cut may take the last moments but never the order.
 
+mod contexts;
 mod keys;
 mod sessions;
 mod text;
 
-use crate::{KeyRow, MetadataStore, Page, PageQuery, SessionChange, SessionRow, StoreError, TenantRow};
+use crate::{
+    ContextChange, ContextQuery, ContextRow, ContextRows, KeyRow, MetadataStore, Page, PageQuery, SessionChange, SessionRow, StoreError,
+    TenantRow, Usage, UsageDelta,
+};
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, migrate::Migrator};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
-use types::{KeyId, NodeId, SessionId, TenantId, Timestamp};
+use types::{ContextId, KeyId, NodeId, SessionId, TenantId, Timestamp};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -127,6 +131,46 @@ impl MetadataStore for SqliteStore {
 
     async fn forget_finished(&self, before: Timestamp) -> Result<u64, StoreError> {
         sessions::forget_finished(self, before).await
+    }
+
+    async fn add_context(&self, row: &ContextRow) -> Result<(), StoreError> {
+        contexts::add(self, row).await
+    }
+
+    async fn context(&self, tenant: &TenantId, id: &ContextId) -> Result<Option<ContextRow>, StoreError> {
+        contexts::find(self, tenant, id).await
+    }
+
+    async fn context_by_name(&self, tenant: &TenantId, name: &str) -> Result<Option<ContextRow>, StoreError> {
+        contexts::by_name(self, tenant, name).await
+    }
+
+    async fn page_contexts(&self, tenant: &TenantId, query: &ContextQuery) -> Result<ContextRows, StoreError> {
+        contexts::page(self, tenant, query).await
+    }
+
+    async fn contexts_usage(&self, tenant: &TenantId) -> Result<Usage, StoreError> {
+        contexts::usage(self, tenant).await
+    }
+
+    async fn change_context(&self, id: &ContextId, epoch: i64, change: &ContextChange) -> Result<ContextRow, StoreError> {
+        contexts::change(self, id, epoch, change).await
+    }
+
+    async fn begin_context_write(&self, id: &ContextId, epoch: i64) -> Result<(), StoreError> {
+        contexts::begin_write(self, id, epoch).await
+    }
+
+    async fn end_context_write(&self, id: &ContextId, epoch: i64, delta: UsageDelta, at: Timestamp) -> Result<(), StoreError> {
+        contexts::end_write(self, id, epoch, delta, at).await
+    }
+
+    async fn remove_context(&self, id: &ContextId, epoch: i64) -> Result<(), StoreError> {
+        contexts::remove(self, id, epoch).await
+    }
+
+    async fn unsettled_contexts(&self) -> Result<Vec<ContextRow>, StoreError> {
+        contexts::unsettled(self).await
     }
 
     async fn shared_secret(&self, name: &str, fresh: &[u8; 32]) -> Result<[u8; 32], StoreError> {

@@ -1,4 +1,4 @@
-"""What needs a desktop, a browser, a context or storage elsewhere: refused in words, never a false success."""
+"""What needs a desktop, a browser or storage elsewhere: refused in words, never a false success. And what goes through contexts."""
 
 from bench import scenario
 from sdk import Absent, aw, error_of, need

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod context;
 mod file;
 mod other;
 mod session;
@@ -20,7 +21,8 @@ const LIMIT: Duration = Duration::from_secs(100);
 async fn main() -> Result<()> {
     // The workspace has one version, so the SDK's is ours.
     report(&serde_json::json!({ "sdk": "rust", "version": env!("CARGO_PKG_VERSION"), "mode": "async" }))?;
-    let known: Vec<(&str, Scenario)> = [session::SCENARIOS, shell::SCENARIOS, file::SCENARIOS, other::SCENARIOS].concat();
+    let known: Vec<(&str, Scenario)> =
+        [session::SCENARIOS, shell::SCENARIOS, file::SCENARIOS, other::SCENARIOS, context::SCENARIOS].concat();
     let asked = std::env::var("ROADSTEAD_CONFORMANCE_SCENARIOS").unwrap_or_default();
     let asked: Vec<String> = match asked.as_str() {
         "" => Catalogue::load()?.scenarios.into_iter().map(|scenario| scenario.id).collect(),

@@ -1,11 +1,12 @@
-//! Views of sessions into `data`.
+//! Views of sessions and contexts into `data`.
 
 use super::envelope::{Answer, Paging};
 use super::version;
 use crate::app::App;
+use crate::dialect::vendor::contexts::{Listed, seconds};
 use crate::dialect::vendor::session::{Resource, app_instance_id, resource_id, resource_url, state_word};
 use crate::direct;
-use control::{OpContext, SessionPage, SessionView};
+use control::{ContextView, Entry, OpContext, SessionPage, SessionView};
 use serde_json::{Value, json};
 
 /// `/mcp/createSession` and `/mcp/getSession`.
@@ -62,6 +63,32 @@ pub(super) fn resource(app: &App, cx: &OpContext, view: &SessionView) -> Value {
             "resourceType": resource.resource_type,
             "ticket": resource.ticket,
         },
+    })
+}
+
+/// A context.
+pub(super) fn context(view: &ContextView) -> Value {
+    json!({
+        "id": view.id,
+        "name": view.name,
+        "state": view.state.as_str(),
+        "createTime": seconds(view.created_at),
+        "lastUsedTime": seconds(view.used_at),
+    })
+}
+
+/// A file or folder in a context.
+pub(super) fn entry(entry: &Entry) -> Value {
+    let entry = Listed::of(entry);
+    json!({
+        "fileId": entry.id,
+        "fileName": entry.name,
+        "filePath": entry.path,
+        "fileType": entry.kind,
+        "gmtCreate": entry.modified,
+        "gmtModified": entry.modified,
+        "size": entry.size,
+        "status": entry.status,
     })
 }
 

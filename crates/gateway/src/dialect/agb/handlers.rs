@@ -2,7 +2,7 @@
 
 use super::endpoints::{CREATE, Endpoint, State, TOOL_CALL};
 use super::envelope::Answer;
-use super::{decode, encode, version};
+use super::{contexts, decode, encode, version};
 use crate::dialect::vendor::values::LinkTarget;
 use crate::dialect::vendor::{Call, Refusal, Subject};
 use crate::tool::{self, Patience};
@@ -29,6 +29,15 @@ pub(super) async fn run(call: &Call<'_>, endpoint: &Endpoint) -> Result<Answer, 
         "mcp/listTools" => Ok(Answer::data(call.tools(call.params.text("imageId")).await?.into())),
         "internet/getLink" | "mcp/getLink" => link(call).await,
         "sdk/GetContextInfo" => no_contexts(call).await,
+        "sdk/ListContexts" => contexts::list(call).await,
+        "sdk/GetContext" => contexts::get(call).await,
+        "sdk/ModifyContext" => done(contexts::rename(call).await),
+        "sdk/DeleteContext" => done(contexts::delete(call).await),
+        "sdk/ClearContext" => done(contexts::clear(call).await),
+        "sdk/GetContextFileUploadUrl" => contexts::upload_url(call).await,
+        "sdk/GetContextFileDownloadUrl" => contexts::download_url(call).await,
+        "sdk/DeleteContextFile" => done(contexts::delete_file(call).await),
+        "sdk/DescribeContextFiles" => contexts::files(call).await,
         other => unreachable!("/{other} is in the table and has no handler"),
     }
 }

@@ -8,6 +8,8 @@ use runtime::sim::SimOp;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+mod contexts;
+
 /// What the newest SDK says of itself, as a query.
 const MODERN: &str = "sdkStats=%7B%22source%22%3A%22sdk%22%2C%22sdk_language%22%3A%22python%22%2C%22sdk_version%22%3A%220.12.0%22%7D";
 
@@ -249,7 +251,8 @@ async fn a_strangers_session_is_not_found() {
     let admin = world.app.control.authenticate(&world.key).await.unwrap();
     let cx = OpContext { identity: admin, request: "req-1".parse().unwrap() };
     let tenant = control::NewKeyRequest { tenant: Some("other".into()), name: "key".into(), admin: false };
-    let stranger = World { key: world.app.control.create_key(&cx, tenant).await.unwrap().text, ..world.clone() };
+    let mut stranger = world.clone();
+    stranger.key = world.app.control.create_key(&cx, tenant).await.unwrap().text;
     let id = stranger.agb_session("", json!({})).await;
     for path in ["/mcp/getSession", "/mcp/getSessionInfo", "/mcp/releaseSession"] {
         world.refuses("POST", path, json!({ "sessionId": id }).to_string(), 400, NOT_FOUND).await;

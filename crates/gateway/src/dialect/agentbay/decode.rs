@@ -6,7 +6,7 @@ use crate::dialect::vendor::values::{labels, page_size, span};
 use crate::dialect::vendor::{CONTEXTS, Params, Refusal, said, shown};
 use control::{CreateSession, Lifetime, ListSessions};
 use serde::Deserialize;
-use types::{ClientInfo, Labels, SdkLanguage, SessionState, TenantId};
+use types::{ClientInfo, Labels, SdkLanguage, SessionState};
 
 /// The version of a client that had no occasion to name it.
 const UNKNOWN_VERSION: &str = "unknown";
@@ -16,11 +16,10 @@ const UNKNOWN_VERSION: &str = "unknown";
 /// What asks for data, networks, policies or skills that this server does not have is refused: a session without them
 /// would be a false success. What only matters to images of another kind (browser, mobile) or to the vendor's own
 /// network is left aside.
-pub(super) fn create_session(params: &Params, agent: &str, tenant: &TenantId) -> Result<CreateSession, Refusal> {
+pub(super) fn create_session(params: &Params, agent: &str) -> Result<CreateSession, Refusal> {
     refuse_later_features(params)?;
     extra_configs::check(params)?;
-    let (transfer_context, vpc) = (transfer_context(params, tenant)?, params.flag("VpcResource")?);
-    let client = ClientInfo { transfer_context, vpc, ..client(params, agent)? };
+    let client = ClientInfo { vpc: params.flag("VpcResource")?, ..client(params, agent)? };
     Ok(CreateSession {
         image: params.text("ImageId").map(str::to_owned),
         labels: labels(params, "Labels")?.unwrap_or_default(),
@@ -85,18 +84,14 @@ struct Binding {
     path: String,
 }
 
-/// The name of the file-transfer context that comes with the session; every other binding is refused.
-fn transfer_context(params: &Params, tenant: &TenantId) -> Result<String, Refusal> {
-    let bindings = params.json::<Vec<Binding>>("PersistenceDataList")?.unwrap_or_default();
-    let mut names = bindings.iter().map(|binding| {
-        let name = context::PATHS.contains(&binding.path.as_str()).then(|| context::name_of(tenant, &binding.context_id));
-        name.flatten().ok_or_else(|| Refusal::unsupported("PersistenceDataList", CONTEXTS))
-    });
-    let name = names.next().transpose()?.unwrap_or_default();
-    if names.next().is_some() {
-        return Err(Refusal::unsupported("PersistenceDataList", CONTEXTS));
+/// The id of the file-transfer context that comes with the session; every other binding is refused.
+pub(super) fn transfer_context(params: &Params) -> Result<Option<String>, Refusal> {
+    let mut bindings = params.json::<Vec<Binding>>("PersistenceDataList")?.unwrap_or_default();
+    match bindings.pop() {
+        None => Ok(None),
+        Some(only) if bindings.is_empty() && context::TRANSFER_PATHS.contains(&only.path.as_str()) => Ok(Some(only.context_id)),
+        Some(_) => Err(Refusal::unsupported("PersistenceDataList", CONTEXTS)),
     }
-    Ok(name)
 }
 
 fn client(params: &Params, agent: &str) -> Result<ClientInfo, Refusal> {
@@ -142,11 +137,9 @@ mod tests {
     }
 
     fn create(pairs: &[(&str, &str)]) -> Result<CreateSession, Refusal> {
-        create_session(&params(pairs), "", &tenant())
-    }
-
-    fn tenant() -> TenantId {
-        "tenant-a234567a234567".parse().unwrap()
+        let params = params(pairs);
+        transfer_context(&params)?;
+        create_session(&params, "")
     }
 
     #[test]
@@ -201,7 +194,7 @@ mod tests {
     fn the_first_release_is_known_by_what_it_leaves_out() {
         const TEA: &str = "AlibabaCloud (Linux; x86_64) Python/3.11.7 Core/0.4.3 TeaDSL/2";
         let check = |agent, pairs: &[(&str, &str)], wanted| {
-            let client = create_session(&params(pairs), agent, &tenant()).unwrap().client;
+            let client = create_session(&params(pairs), agent).unwrap().client;
             assert_eq!(client.version, wanted, "{agent} {pairs:?}");
         };
         check(TEA, &[], version::FIRST_PYTHON);
@@ -212,17 +205,16 @@ mod tests {
 
     #[test]
     fn a_file_transfer_context_comes_along_and_no_other() {
-        let id = |name: &str| context::id(&tenant(), name);
-        let binding = |id: &str, path: &str| format!(r#"{{"ContextId":"{id}","Path":"{path}","Policy":"{{}}"}}"#);
-        let with = |list: &str| create(&[("PersistenceDataList", list)]);
-        let name = "file-transfer-context-1";
+        let binding = |path: &str| format!(r#"{{"ContextId":"SdkCtx-a","Path":"{path}","Policy":"{{}}"}}"#);
+        let with = |list: &str| transfer_context(&params(&[("PersistenceDataList", list)]));
         for path in ["/temp/file-transfer", "/tmp/file-transfer"] {
-            assert_eq!(with(&format!("[{}]", binding(&id(name), path))).unwrap().client.transfer_context, name);
+            assert_eq!(with(&format!("[{}]", binding(path))).unwrap().as_deref(), Some("SdkCtx-a"));
         }
-        let good = binding(&id(name), context::PATHS[0]);
-        for bad in [binding(&id(name), "/home"), binding("SdkCtx-other", context::PATHS[0]), format!("{good},{good}")] {
+        let good = binding("/tmp/file-transfer");
+        for bad in [binding("/home"), format!("{good},{good}")] {
             assert_eq!(with(&format!("[{bad}]")).unwrap_err().code(), "UnsupportedParameter", "{bad}");
         }
+        assert_eq!(with("[]").unwrap(), None);
     }
 
     #[test]

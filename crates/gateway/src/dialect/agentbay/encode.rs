@@ -3,9 +3,10 @@
 use super::envelope::{Answer, Paging};
 use super::{version, vpc};
 use crate::app::App;
+use crate::dialect::vendor::contexts::{Listed, seconds};
 use crate::dialect::vendor::session::{Resource, app_instance_id, resource_id, resource_url, state_word};
 use crate::direct;
-use control::{OpContext, SessionPage, SessionView};
+use control::{ContextView, Entry, OpContext, SessionPage, SessionView};
 use serde_json::{Value, json};
 
 /// `CreateMcpSession` and `GetSession`.
@@ -84,6 +85,33 @@ pub(super) fn resource(app: &App, cx: &OpContext, view: &SessionView) -> Value {
             "ResourceType": resource.resource_type,
             "Ticket": resource.ticket,
         },
+    })
+}
+
+/// A context.
+pub(super) fn context(view: &ContextView) -> Value {
+    json!({
+        "Id": view.id,
+        "Name": view.name,
+        "State": view.state.as_str(),
+        "OsType": "linux",
+        "CreateTime": seconds(view.created_at),
+        "LastUsedTime": seconds(view.used_at),
+    })
+}
+
+/// A file or folder in a context.
+pub(super) fn entry(entry: &Entry) -> Value {
+    let entry = Listed::of(entry);
+    json!({
+        "FileId": entry.id,
+        "FileName": entry.name,
+        "FilePath": entry.path,
+        "FileType": entry.kind,
+        "GmtCreate": entry.modified,
+        "GmtModified": entry.modified,
+        "Size": entry.size,
+        "Status": entry.status,
     })
 }
 

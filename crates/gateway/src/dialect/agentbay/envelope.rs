@@ -37,6 +37,9 @@ struct Envelope<'a> {
     data: Option<&'a Value>,
     #[serde(flatten)]
     paging: Option<&'a Paging>,
+    /// The same as `TotalCount`; lists of files are counted by this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
 }
 
 impl Answer {
@@ -69,6 +72,7 @@ impl Answer {
                 http_status_code: status.as_u16(),
                 data,
                 paging: self.paging.as_ref(),
+                count: self.paging.as_ref().map(|paging| paging.total_count),
             },
         )
     }
@@ -90,6 +94,7 @@ pub(super) fn failure(trail: &Trail, refusal: &Refusal) -> Response<Body> {
         http_status_code: refusal.status().as_u16(),
         data: None,
         paging: None,
+        count: None,
     };
     respond(refusal.status(), trail.request(), &envelope)
 }
@@ -129,7 +134,7 @@ mod tests {
         check(Answer::empty().into_response(&id), 200, ok.clone()).await;
         check(Answer::data(json!({"Url": "x"})).into_response(&id), 200, with(json!({"Data": {"Url": "x"}}))).await;
         let paging = Paging { next_token: String::new(), max_results: 10, total_count: 0 };
-        let wanted = with(json!({"Data": [], "NextToken": "", "MaxResults": 10, "TotalCount": 0}));
+        let wanted = with(json!({"Data": [], "NextToken": "", "MaxResults": 10, "TotalCount": 0, "Count": 0}));
         check(Answer::page(json!([]), paging).into_response(&id), 200, wanted).await;
         let trail = Trail::start("agentbay", &*crate::testing::app().await.entropy);
         let id = trail.request().as_str();

@@ -257,9 +257,6 @@ async fn old_sdks_bring_a_context_for_files() {
     let context = world.ok("GetContext", &[("Name", name), ("AllowCreate", "True")]).await["Data"].clone();
     assert_eq!(context["Name"], name);
     assert_eq!(world.ok("GetContext", &[("Name", name), ("AllowCreate", "True")]).await["Data"]["Id"], context["Id"], "always the same");
-    for other in [&[("Name", name)][..], &[("Name", "mine"), ("AllowCreate", "True")], &[("ContextId", "c")], &[]] {
-        world.refused("GetContext", other, 501, "UnsupportedOperation").await;
-    }
 
     let bindings = json!([{ "ContextId": context["Id"], "Path": "/temp/file-transfer", "Policy": "{}" }]).to_string();
     let stats = ("SdkStats", r#"{"sdk_language":"python","sdk_version":"0.11.0"}"#);
@@ -267,6 +264,11 @@ async fn old_sdks_bring_a_context_for_files() {
     let data = world.ok("GetSession", &[("SessionId", &id)]).await["Data"].clone();
     assert_eq!(data["contexts"], json!([{ "id": context["Id"], "name": name }]));
     assert_eq!(world.ok("GetContextInfo", &[("SessionId", &id)]).await["Data"]["ContextStatus"], "[]");
+    let mine = world.ok("GetContext", &[("Name", "mine"), ("AllowCreate", "True")]).await["Data"]["Id"].clone();
+    for (other, status, code) in [(mine, 400, "UnsupportedParameter"), (json!("SdkCtx-none"), 404, "EntityNotExist")] {
+        let bindings = json!([{ "ContextId": other, "Path": "/temp/file-transfer" }]).to_string();
+        world.refused("CreateMcpSession", &[("PersistenceDataList", &bindings), stats], status, code).await;
+    }
     let without = world.session(&[MODERN]).await;
     assert_eq!(world.ok("GetSession", &[("SessionId", &without)]).await["Data"]["contexts"], json!([]));
 }
@@ -285,4 +287,58 @@ async fn the_first_release_gets_its_link_as_bare_text() {
     assert!(link(&[]).await.as_str().unwrap().starts_with("https://"));
     assert!(link(&[("VpcResource", "False")]).await["Url"].is_string());
     assert!(link(&[MODERN]).await["Url"].is_string());
+}
+
+#[tokio::test]
+async fn contexts_live_without_a_session() {
+    let world = World::new().await;
+    world.refused("GetContext", &[("Name", "data")], 404, "EntityNotExist").await;
+    world.refused("GetContext", &[], 400, "MissingParameter").await;
+    let made = world.ok("GetContext", &[("Name", "data"), ("AllowCreate", "True")]).await["Data"].clone();
+    assert_eq!((&made["State"], &made["CreateTime"]), (&json!("available"), &json!("2026-06-01T12:00:00Z")));
+    let id = made["Id"].as_str().unwrap();
+    assert!(id.starts_with("SdkCtx-"));
+    for by in [("Name", "data"), ("ContextId", id)] {
+        assert_eq!(world.ok("GetContext", &[by, ("AllowCreate", "false")]).await["Data"], made);
+    }
+    world.ok("GetContext", &[("Name", "second"), ("AllowCreate", "true")]).await;
+    let page = world.ok("ListContexts", &[("MaxResults", "1")]).await;
+    assert_eq!((&page["TotalCount"], page["Data"].as_array().unwrap().len()), (&json!(2), 1));
+    let next = world.ok("ListContexts", &[("MaxResults", "1"), ("NextToken", page["NextToken"].as_str().unwrap())]).await;
+    assert_eq!((next["Data"].as_array().unwrap().len(), &next["NextToken"]), (1, &json!("")));
+
+    let context = ("ContextId", id);
+    for (action, code) in [("GetContextFileUploadUrl", "MissingParameter"), ("DeleteContextFile", "MissingParameter")] {
+        world.refused(action, &[context], 400, code).await;
+    }
+    world.refused("GetContextFileUploadUrl", &[context, ("FilePath", "../x")], 400, "InvalidParameter").await;
+    world.refused("GetContextFileDownloadUrl", &[context, ("FilePath", "/tmp/a")], 404, "EntityNotExist").await;
+    let up = world.ok("GetContextFileUploadUrl", &[context, ("FilePath", "/tmp/a")]).await["Data"].clone();
+    assert_eq!(up["ExpireTime"], "2026-06-01T13:00:00Z".parse::<types::Timestamp>().unwrap().as_second());
+    let path = up["Url"].as_str().unwrap().strip_prefix("https://localhost:8444").unwrap();
+    let request = Request::put(path).body(Body::from("12345")).unwrap();
+    assert_eq!(front::pass::<crate::links::Links>(world.app.clone(), request).await.status(), 200);
+
+    for paging in [&[("PageNumber", "1"), ("PageSize", "50")][..], &[("MaxResults", "50")], &[]] {
+        let listed = world.ok("DescribeContextFiles", &[&[context, ("ParentFolderPath", "/tmp")], paging].concat()).await;
+        let file = &listed["Data"][0];
+        assert_eq!((&listed["Count"], &file["FileName"], &file["FilePath"]), (&json!(1), &json!("a"), &json!("/tmp/a")), "{listed}");
+        assert_eq!((&file["Size"], &file["FileType"]), (&json!(5), &json!("file")));
+    }
+    let root = world.ok("DescribeContextFiles", &[context]).await;
+    assert_eq!((&root["Data"][0]["FilePath"], &root["Data"][0]["FileType"]), (&json!("/tmp"), &json!("folder")));
+    world.ok("GetContextFileDownloadUrl", &[context, ("FilePath", "/tmp/a")]).await;
+    world.ok("DeleteContextFile", &[context, ("FilePath", "/tmp/a")]).await;
+    world.refused("DeleteContextFile", &[context, ("FilePath", "/tmp/a")], 404, "EntityNotExist").await;
+
+    world.ok("ModifyContext", &[("Id", id), ("Name", "renamed")]).await;
+    world.refused("ModifyContext", &[("Id", id), ("Name", "second")], 409, "OperationConflict").await;
+    assert_eq!(world.ok("GetContext", &[context]).await["Data"]["Name"], "renamed");
+    world.ok("ClearContext", &[("Id", id)]).await;
+    world.ok("DeleteContext", &[("Id", id)]).await;
+    for action in ["DeleteContext", "ClearContext"] {
+        world.refused(action, &[("Id", id)], 404, "EntityNotExist").await;
+        world.refused(action, &[("Id", "nonsense")], 404, "EntityNotExist").await;
+    }
+    world.refused("GetContext", &[context], 404, "EntityNotExist").await;
 }

@@ -1,5 +1,6 @@
 //! The handlers, by what they are about.
 
+pub(super) mod contexts;
 pub(super) mod files;
 pub(super) mod keys;
 pub(super) mod server;

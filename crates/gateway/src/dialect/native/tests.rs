@@ -107,7 +107,8 @@ async fn the_committed_description_is_the_one_that_is_served() {
 async fn every_route_is_described() {
     let (_, served) = World::new().await.call("GET", "/v1/openapi.json", Value::Null).await;
     let described: Vec<_> = served["paths"].as_object().unwrap().keys().cloned().collect();
-    let routes = include_str!("../native.rs").lines().filter_map(|line| line.trim().strip_prefix(".route(\"")?.split('"').next());
+    let source = include_str!("../native.rs");
+    let routes = source.split(".route(").skip(1).filter_map(|call| call.trim_start().strip_prefix('"')?.split('"').next());
     let missing: Vec<_> = routes.filter(|route| *route != "/v1/openapi.json" && !described.iter().any(|path| path == route)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
@@ -148,4 +149,50 @@ async fn a_tool_is_called_by_its_name() {
     assert_eq!(answer["result"]["stdout"], "root:id\n");
     let (status, error) = world.call("POST", &format!("{path}/read_file"), json!([])).await;
     assert_eq!((status, &error["error"]["code"]), (400, &json!("invalid_argument")), "{error}");
+}
+
+#[tokio::test]
+async fn contexts_are_made_filled_listed_and_removed() {
+    let world = World::new().await;
+    let (status, made) = world.call("POST", "/v1/contexts", json!({ "name": "data" })).await;
+    assert_eq!((status, &made["state"], &made["files"]), (201, &json!("available"), &json!(0)), "{made}");
+    let (status, again) = world.call("POST", "/v1/contexts", json!({ "name": "data" })).await;
+    assert_eq!((status, &again["id"]), (200, &made["id"]));
+    let path = format!("/v1/contexts/{}", made["id"].as_str().unwrap());
+
+    let (status, written) = world.call("PUT", &format!("{path}/file?path=dir/a.txt"), json!("bytes")).await;
+    assert_eq!((status, &written["path"], &written["size"]), (200, &json!("/dir/a.txt"), &json!(7)), "{written}");
+    assert_eq!(world.call("GET", &format!("{path}/file?path=/dir/a.txt"), Value::Null).await, (200, json!("bytes")));
+    let (_, root) = world.call("GET", &format!("{path}/files"), Value::Null).await;
+    assert_eq!(root["entries"], json!([{ "path": "/dir", "kind": "folder" }]));
+    let (_, dir) = world.call("GET", &format!("{path}/files?folder=/dir&limit=1"), Value::Null).await;
+    assert_eq!((&dir["entries"][0]["etag"], &dir["total"]), (&written["etag"], &json!(1)));
+    for what in ["upload", "download"] {
+        let (status, found) = world.call("POST", &format!("{path}/urls"), json!({ "path": "/dir/a.txt", "use": what })).await;
+        assert!(found["url"].as_str().unwrap().starts_with("https://localhost:8444/o/"), "{found}");
+        assert_eq!((status, &found["expires_at"]), (201, &json!("2026-06-01T13:00:00Z")));
+    }
+
+    let (_, facts) = world.call("GET", &path, Value::Null).await;
+    assert_eq!((&facts["files"], &facts["bytes"]), (&json!(1), &json!(7)));
+    assert_eq!(world.call("PATCH", &path, json!({ "name": "other" })).await.1["name"], "other");
+    assert_eq!(world.call("GET", "/v1/contexts?name=other", Value::Null).await.1["contexts"][0]["id"], made["id"]);
+    assert_eq!(world.call("GET", "/v1/contexts?name=data", Value::Null).await.1["total"], 0);
+    assert_eq!(world.call("GET", "/v1/contexts?limit=1", Value::Null).await.1["total"], 1);
+    assert_eq!(world.call("DELETE", &format!("{path}/file?path=/dir/a.txt"), Value::Null).await.0, 204);
+    assert_eq!(world.call("POST", &format!("{path}/clear"), Value::Null).await.0, 202);
+    assert_eq!(world.call("DELETE", &path, Value::Null).await.0, 204);
+
+    let check = async |method: &str, path: &str, body: Value, status: u16, code: &str| {
+        let (got, error) = world.call(method, path, body).await;
+        assert_eq!((got, error["error"]["code"].as_str().unwrap()), (status, code), "{method} {path}: {error}");
+    };
+    check("GET", &path, Value::Null, 404, "not_found").await;
+    check("GET", "/v1/contexts/..", Value::Null, 404, "not_found").await;
+    check("PUT", "/v1/contexts/SdkCtx-none/file?path=/a", json!("x"), 404, "not_found").await;
+    check("PUT", "/v1/contexts/SdkCtx-none/file?path=../a", json!("x"), 400, "invalid_argument").await;
+    check("GET", "/v1/contexts?limit=0", Value::Null, 400, "invalid_argument").await;
+    check("GET", "/v1/contexts?name=a&limit=3", Value::Null, 400, "invalid_argument").await;
+    check("POST", "/v1/contexts", json!({ "name": "" }), 400, "invalid_argument").await;
+    check("POST", "/v1/contexts/SdkCtx-none/urls", json!({ "path": "/a", "use": "delete" }), 400, "invalid_argument").await;
 }

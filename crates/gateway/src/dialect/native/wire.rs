@@ -1,5 +1,7 @@
 //! The JSON of the native API. Durations are whole seconds or milliseconds, as their names say; instants are RFC 3339.
 
+pub(super) mod contexts;
+
 use control::{KeyInfo, Lifetime, SessionView};
 use protocol::tools::shell::{Cut, ShellResult};
 use serde::{Deserialize, Serialize};

@@ -37,6 +37,7 @@ public final class Main {
         Commands.register();
         Files.register();
         More.register();
+        Contexts.register();
 
         Bench bench = new Bench();
         String wanted = System.getenv().getOrDefault("ROADSTEAD_CONFORMANCE_SCENARIOS", "");

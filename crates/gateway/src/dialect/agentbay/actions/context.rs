@@ -1,39 +1,86 @@
-//! The one context that sessions have: what the Python SDKs 0.9–0.12 make before each session, to move files through.
-//!
-//! They fail without it before they have done anything, whether files are to be moved or not. It holds no data here, and
-//! every action that would use it says so.
+//! Actions about contexts.
 
-use crate::dialect::agentbay::envelope::Answer;
+use crate::dialect::agentbay::encode;
+use crate::dialect::agentbay::envelope::{Answer, Paging};
+use crate::dialect::vendor::contexts::{Contexts, Names};
 use crate::dialect::vendor::{CONTEXTS, Call, Refusal};
+use crate::links::file::FileUrl;
 use control::SessionView;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use types::TenantId;
+use types::ContextId;
 
-/// How its names begin.
-const NAME: &str = "file-transfer-context-";
-/// How its ids begin.
-const ID: &str = "SdkCtx-";
-/// Where the SDKs put it: 0.9–0.11, then 0.12.
-pub(in crate::dialect::agentbay) const PATHS: [&str; 2] = ["/temp/file-transfer", "/tmp/file-transfer"];
-/// Longest name.
-const MAX_NAME: usize = 64;
+/// How the names of the contexts begin that Python 0.9–0.12 makes before each session, to move files through.
+const TRANSFER: &str = "file-transfer-context-";
+/// Where these SDKs put it: 0.9–0.11, then 0.12.
+pub(in crate::dialect::agentbay) const TRANSFER_PATHS: [&str; 2] = ["/temp/file-transfer", "/tmp/file-transfer"];
 
-/// `GetContext`. A name has one id, so that asking twice is the same context.
+const NAMES: Names = Names {
+    wanted: "ContextId",
+    id: "Id",
+    name: "Name",
+    allow_create: "AllowCreate",
+    max_results: "MaxResults",
+    next_token: "NextToken",
+    context: "ContextId",
+    path: "FilePath",
+    folder: "ParentFolderPath",
+    page_number: "PageNumber",
+    page_size: "PageSize",
+};
+
+/// `GetContext`: by id, or by name and then made when that is asked for.
 pub(super) async fn get(call: &Call<'_>) -> Result<Answer, Refusal> {
-    let name = call.params.text("Name").unwrap_or_default();
-    if !is_name(name) || !call.params.flag("AllowCreate")? {
-        return Err(Refusal::not_offered("GetContext", CONTEXTS));
-    }
-    let now = call.app.clock.now().to_string();
-    Ok(Answer::data(json!({
-        "Id": id(&call.cx.identity.tenant, name),
-        "Name": name,
-        "State": "available",
-        "OsType": "linux",
-        "CreateTime": now,
-        "LastUsedTime": now,
-    })))
+    Ok(Answer::data(encode::context(&contexts(call).get().await?)))
+}
+
+/// `ListContexts`.
+pub(super) async fn list(call: &Call<'_>) -> Result<Answer, Refusal> {
+    let (page, limit) = contexts(call).list().await?;
+    let rows = page.contexts.iter().map(encode::context).collect();
+    let paging = Paging { next_token: page.next_cursor.unwrap_or_default(), max_results: limit.into(), total_count: page.total };
+    Ok(Answer::page(rows, paging))
+}
+
+/// `ModifyContext`: another name.
+pub(super) async fn rename(call: &Call<'_>) -> Result<Answer, Refusal> {
+    contexts(call).rename().await?;
+    Ok(Answer::empty())
+}
+
+/// `DeleteContext`.
+pub(super) async fn delete(call: &Call<'_>) -> Result<Answer, Refusal> {
+    contexts(call).delete().await?;
+    Ok(Answer::empty())
+}
+
+/// `ClearContext`.
+pub(super) async fn clear(call: &Call<'_>) -> Result<Answer, Refusal> {
+    contexts(call).clear().await?;
+    Ok(Answer::empty())
+}
+
+/// `DescribeContextFiles`: by page number, or by token.
+pub(super) async fn files(call: &Call<'_>) -> Result<Answer, Refusal> {
+    let (page, limit) = contexts(call).files().await?;
+    let rows = page.entries.iter().map(encode::entry).collect();
+    let paging = Paging { next_token: page.next_cursor.unwrap_or_default(), max_results: limit.into(), total_count: page.total };
+    Ok(Answer::page(rows, paging))
+}
+
+/// `GetContextFileUploadUrl`.
+pub(super) async fn upload_url(call: &Call<'_>) -> Result<Answer, Refusal> {
+    Ok(url(contexts(call).upload_url().await?))
+}
+
+/// `GetContextFileDownloadUrl`.
+pub(super) async fn download_url(call: &Call<'_>) -> Result<Answer, Refusal> {
+    Ok(url(contexts(call).download_url().await?))
+}
+
+/// `DeleteContextFile`.
+pub(super) async fn delete_file(call: &Call<'_>) -> Result<Answer, Refusal> {
+    contexts(call).delete_file().await?;
+    Ok(Answer::empty())
 }
 
 /// `GetContextInfo`: nothing is synchronised yet, so nothing is under way. Several SDKs ask after each create.
@@ -42,43 +89,35 @@ pub(super) async fn status(call: &Call<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::data(json!({ "ContextStatus": "[]" })))
 }
 
-/// The session's contexts as `GetSession` lists them.
-pub(super) fn listed(view: &SessionView, tenant: &TenantId) -> Value {
-    match view.client.transfer_context.as_str() {
-        "" => json!([]),
-        name => json!([{ "id": id(tenant, name), "name": name }]),
+/// The session's contexts as `GetSession` lists them. SDKs that made one to move files through look for it there.
+pub(super) async fn listed(call: &Call<'_>, view: &SessionView) -> Value {
+    let name = view.client.transfer_context.as_str();
+    if name.is_empty() {
+        return json!([]);
     }
-}
-
-/// The name of the tenant's context that has this id.
-pub(in crate::dialect::agentbay) fn name_of(tenant: &TenantId, text: &str) -> Option<String> {
-    let (name, _) = text.strip_prefix(ID)?.rsplit_once('-')?;
-    (is_name(name) && id(tenant, name) == text).then(|| name.to_owned())
-}
-
-fn is_name(name: &str) -> bool {
-    name.strip_prefix(NAME).is_some_and(|rest| !rest.is_empty()) && name.len() <= MAX_NAME && name.chars().all(|c| c.is_ascii_graphic())
-}
-
-/// The name and what proves it to be this tenant's.
-pub(in crate::dialect::agentbay) fn id(tenant: &TenantId, name: &str) -> String {
-    let hash = Sha256::new().chain_update(tenant.as_str()).chain_update([0]).chain_update(name).finalize();
-    format!("{ID}{name}-{}", data_encoding::BASE32_DNSSEC.encode(&hash[..10]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_names_its_context_to_its_tenant_alone() {
-        let (ours, theirs): (TenantId, TenantId) = ("tenant-a234567a234567".parse().unwrap(), "tenant-b234567a234567".parse().unwrap());
-        let name = "file-transfer-context-1732170000";
-        let ours_id = id(&ours, name);
-        assert_eq!(name_of(&ours, &ours_id).as_deref(), Some(name));
-        assert_eq!(name_of(&theirs, &ours_id), None);
-        for bad in ["", "SdkCtx-", "SdkCtx-mine-aaaa", "SdkCtx-file-transfer-context-1", &ours_id[..ours_id.len() - 1]] {
-            assert_eq!(name_of(&ours, bad), None, "{bad}");
+    match call.app.control.contexts(call.cx).called(name).await {
+        Ok(Some(found)) => json!([{ "id": found.id, "name": found.name }]),
+        Ok(None) => json!([]),
+        // Without the list SDKs still work.
+        Err(fault) => {
+            call.trail.fault(&fault);
+            json!([])
         }
     }
+}
+
+/// The name of the caller's context with this id, if it is one of those that are made to move files through.
+pub(super) async fn transfer_context(call: &Call<'_>, id: &str) -> Result<String, Refusal> {
+    let unsupported = || Refusal::unsupported("PersistenceDataList", CONTEXTS);
+    let id: ContextId = id.parse().map_err(|_| unsupported())?;
+    let found = contexts(call).found(&id).await?;
+    if found.name.starts_with(TRANSFER) { Ok(found.name) } else { Err(unsupported()) }
+}
+
+fn contexts<'a>(call: &'a Call<'a>) -> Contexts<'a> {
+    Contexts::new(call, &NAMES)
+}
+
+fn url(found: FileUrl) -> Answer {
+    Answer::data(json!({ "Url": found.url, "ExpireTime": found.expires }))
 }

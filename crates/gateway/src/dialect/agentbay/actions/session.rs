@@ -8,7 +8,10 @@ use control::SessionView;
 use serde_json::json;
 
 pub(super) async fn create(call: &Call<'_>, agent: &str) -> Result<Answer, Refusal> {
-    let request = decode::create_session(call.params, agent, &call.cx.identity.tenant)?;
+    let mut request = decode::create_session(call.params, agent)?;
+    if let Some(id) = decode::transfer_context(call.params)? {
+        request.client.transfer_context = super::context::transfer_context(call, &id).await?;
+    }
     if request.client.vpc {
         vpc::address(call.app).map_err(|fault| Refusal::from_fault(&fault, Subject::Other))?;
     }
@@ -67,6 +70,6 @@ pub(super) async fn link(call: &Call<'_>) -> Result<Answer, Refusal> {
 
 async fn encoded(call: &Call<'_>, view: &SessionView) -> Answer {
     let mut data = encode::session(call.app, call.cx, view, call.tools_of(view).await);
-    data["contexts"] = super::context::listed(view, &call.cx.identity.tenant);
+    data["contexts"] = super::context::listed(call, view).await;
     Answer::data(data)
 }

@@ -33,6 +33,17 @@ use utoipa::OpenApi;
         super::tools::kill_pty,
         super::tools::metrics,
         streams::open,
+        super::contexts::list,
+        super::contexts::create,
+        super::contexts::get,
+        super::contexts::rename,
+        super::contexts::delete,
+        super::contexts::clear,
+        super::contexts::files,
+        super::contexts::read,
+        super::contexts::write,
+        super::contexts::delete_file,
+        super::contexts::url,
     ),
     components(schemas(ErrorBody, ExecStream, PtyStream, CodeStream, WatchStream))
 )]
