@@ -21,9 +21,10 @@ XML
 mvn --batch-mode --quiet --file "$dir/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/lib" -DincludeScope=runtime
 rm -rf "$dir/classes"
 javac -nowarn -encoding UTF-8 -d "$dir/classes" -cp "$dir/lib/*" "$here"/src/conformance/*.java
-cat >"$dir/run" <<RUN
+cat >"$dir/run" <<'RUN'
 #!/bin/bash
-exec java -Xmx4g -Dfile.encoding=UTF-8 -cp "$dir/classes:$dir/lib/*" conformance.Main "\$@"
+dir=$(dirname "$(realpath "$0")")
+exec java -Xmx4g -Dfile.encoding=UTF-8 -cp "$dir/classes:$dir/lib/*" conformance.Main "$@"
 RUN
 chmod +x "$dir/run"
 echo "$stamp" >"$dir/stamp"
